@@ -1,0 +1,37 @@
+import { customAlphabet, nanoid } from "nanoid";
+import { z } from "zod";
+
+// MQTT 3.1.1 §3.1.3.1: every server must take client ids of up to 23 letters and digits. "pl-" and 20 more are 23.
+const boxLength = 20;
+const lowerCaseId = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz");
+
+// 9 base-36 digits of milliseconds last until the year 5188 and keep the order of text and of time the same.
+const epochTimeLength = 9;
+const epochRandomLength = 11;
+
+/** An id on the wire: of a message, a life, an instance, a box or a request (topics.md, "Identifiers"). */
+export const idSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
+
+/** A new id for a message or a request. */
+export function newId(): string {
+  return nanoid();
+}
+
+/** A new id for a state folder; the client id is made of it (topics.md, "MQTT profile"). */
+export function newBox(): string {
+  return lowerCaseId(boxLength);
+}
+
+/**
+ * A new id for a life. Of two, the one made earlier sorts first where the clocks agree, so that the older host wins.
+ *
+ * @param nowMs the time, in milliseconds since 1970
+ */
+export function newEpoch(nowMs: number = Date.now()): string {
+  return nowMs.toString(36).padStart(epochTimeLength, "0") + lowerCaseId(epochRandomLength);
+}
+
+/** The MQTT client id of a box (topics.md, "MQTT profile"). */
+export function clientIdOf(box: string): string {
+  return `pl-${box}`;
+}
