@@ -1,0 +1,198 @@
+import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import type { z } from "zod";
+import { temporaryName, unusable } from "./folder.ts";
+
+/** A file of JSON lines that is only ever added to, and read once when it is opened. */
+export interface Journal<Line> {
+  /**
+   * Adds a line. When this returns a crash of the process cannot take it back.
+   *
+   * @throws PilinkError `state-unusable` where the disk refuses it; the file is then as it was
+   */
+  append(line: Line): void;
+
+  /** Waits until a crash of the machine cannot take back what was added before the call. */
+  flush(): Promise<void>;
+
+  /** Replaces the whole content, in one step. @throws PilinkError `state-unusable` */
+  rewrite(lines: Iterable<Line>): void;
+
+  /** The size of the file, in bytes. */
+  sizeBytes(): number;
+
+  close(): void;
+}
+
+/** What opening a journal gives. */
+export interface OpenedJournal<Line> {
+  journal: Journal<Line>;
+  lines: Line[];
+  /** How many lines could not be read; the file as it was is kept under `damagedPath`. */
+  damaged: number;
+  damagedPath: string | undefined;
+}
+
+/**
+ * Opens a journal, and reads what it holds. A last line that a crash cut short is dropped; damaged lines elsewhere
+ * are left out, after the whole file was put aside for a person to look at.
+ *
+ * @param path the file; its folder exists
+ * @param schema what a line must fit
+ * @throws PilinkError `state-unusable` where the file cannot be read or written
+ */
+export function openJournal<Schema extends z.ZodType>(path: string, schema: Schema): OpenedJournal<z.infer<Schema>> {
+  const { lines, damaged, text } = readLines(path, schema);
+  let damagedPath: string | undefined;
+  if (damaged > 0) {
+    damagedPath = `${path}.damaged-${Date.now()}`;
+    replaceFile(damagedPath, text);
+  }
+  const journal = new FileJournal<z.infer<Schema>>(path);
+  if (damaged > 0 || (text !== "" && !text.endsWith("\n"))) {
+    try {
+      journal.rewrite(lines);
+    } catch (error) {
+      journal.close();
+      throw error;
+    }
+  }
+  return { journal, lines, damaged, damagedPath };
+}
+
+class FileJournal<Line> implements Journal<Line> {
+  readonly #path: string;
+  #file: number | undefined;
+  #sizeBytes: number;
+  #flushing: Promise<void> | undefined;
+  #flushAgain: Promise<void> | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#file = openForAppending(path);
+    this.#sizeBytes = fstatSync(this.#file).size;
+  }
+
+  append(line: Line): void {
+    const bytes = Buffer.from(`${JSON.stringify(line)}\n`, "utf8");
+    const file = this.#opened();
+    let written = 0;
+    try {
+      while (written < bytes.length) written += writeSync(file, bytes, written);
+    } catch (cause) {
+      // A full disk takes part of a line; what stays would join itself to the next one.
+      if (written > 0) ftruncateSync(file, this.#sizeBytes);
+      throw unusable(this.#path, cause);
+    }
+    this.#sizeBytes += bytes.length;
+  }
+
+  flush(): Promise<void> {
+    // One flush runs and one may wait: everybody who asks meanwhile shares the one that waits.
+    if (this.#flushing === undefined) {
+      this.#flushing = this.#sync().finally(() => {
+        this.#flushing = undefined;
+      });
+      return this.#flushing;
+    }
+    this.#flushAgain ??= this.#flushing
+      .catch(() => undefined)
+      .then(() => {
+        this.#flushAgain = undefined;
+        return this.flush();
+      });
+    return this.#flushAgain;
+  }
+
+  rewrite(lines: Iterable<Line>): void {
+    let text = "";
+    for (const line of lines) text += `${JSON.stringify(line)}\n`;
+    replaceFile(this.#path, text);
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = openForAppending(this.#path);
+    this.#sizeBytes = fstatSync(this.#file).size;
+  }
+
+  sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  close(): void {
+    if (this.#file === undefined) return;
+    closeSync(this.#file);
+    this.#file = undefined;
+  }
+
+  #opened(): number {
+    if (this.#file === undefined) throw unusable(this.#path, new Error("the file is closed"));
+    return this.#file;
+  }
+
+  #sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // A closed journal was complete on disk as far as a crash of the process goes; nobody waits for more.
+      if (this.#file === undefined) return resolve();
+      fdatasync(this.#file, (cause) => {
+        if (cause === null || cause.code === "EBADF") resolve();
+        else reject(unusable(this.#path, cause));
+      });
+    });
+  }
+}
+
+function readLines<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+): { lines: z.infer<Schema>[]; damaged: number; text: string } {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT")
+      return { lines: [], damaged: 0, text: "" };
+    throw unusable(path, cause);
+  }
+  const lines: z.infer<Schema>[] = [];
+  let damaged = 0;
+  const parts = text.split("\n");
+  // What follows the last line feed is a line whose writing was cut short: nobody was told that it is on disk.
+  for (const part of parts.slice(0, -1)) {
+    const line = parseLine(part, schema);
+    if (line === undefined) damaged += 1;
+    else lines.push(line.value);
+  }
+  return { lines, damaged, text };
+}
+
+function parseLine<Schema extends z.ZodType>(text: string, schema: Schema): { value: z.infer<Schema> } | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const parsed = schema.safeParse(value);
+  return parsed.success ? { value: parsed.data } : undefined;
+}
+
+function replaceFile(path: string, text: string): void {
+  const temporary = temporaryName(path);
+  try {
+    const file = openSync(temporary, "wx", 0o600);
+    try {
+      writeSync(file, text);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (cause) {
+    throw unusable(path, cause);
+  }
+}
+
+function openForAppending(path: string): number {
+  try {
+    return openSync(path, "a", 0o600);
+  } catch (cause) {
+    throw unusable(path, cause);
+  }
+}
