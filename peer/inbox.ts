@@ -1,0 +1,202 @@
+import { z } from "zod";
+import type { Envelope, InboxPayload } from "../protocol/envelope.ts";
+import { idSchema, newId } from "../protocol/ids.ts";
+import type { Json } from "../protocol/json.ts";
+import type { Journal, OpenedJournal } from "../store/journal.ts";
+import { PairOrder } from "./order.ts";
+import type { InboxEntry } from "./peer.ts";
+
+const readerStates = ["unread", "injected", "seen", "replied"] as const;
+const jsonSchema = z.custom<Json>((value) => value !== undefined);
+const envelopeJson = z.record(z.string(), jsonSchema);
+
+/** One line of `inbox.jsonl`. */
+export const inboxLineSchema = z.discriminatedUnion("op", [
+  z.object({
+    op: z.literal("in"),
+    id: idSchema,
+    verified: z.boolean(),
+    arrived: z.int(),
+    from: z.string().optional(),
+    fromBox: z.string().optional(),
+    seq: z.int().optional(),
+    base: z.int().optional(),
+    type: z.string(),
+    re: z.string().nullable(),
+    at: z.int(),
+    trace: z.string(),
+    hops: z.int(),
+    envelope: envelopeJson,
+  }),
+  // Later ones of the same sender were let through although this sender's earlier ones had not come.
+  z.object({ op: z.literal("passed"), fromBox: z.string() }),
+  z.object({
+    op: z.literal("state"),
+    id: idSchema,
+    state: z.enum(readerStates),
+    session: z.string().optional(),
+  }),
+]);
+type InboxLine = z.infer<typeof inboxLineSchema>;
+type InLine = Extract<InboxLine, { op: "in" }>;
+
+/** What accepting a payload gave. */
+export type Accepted =
+  | { kind: "duplicate"; entry: InboxEntry }
+  | { kind: "new"; id: string; released: InboxEntry[]; missing: number[] };
+
+/** The durable list of the messages of one instance for this peer: each once, in the order of each sender. */
+export class Inbox {
+  readonly #journal: Journal<InboxLine>;
+  readonly #held = new Map<string, InboxEntry>();
+  readonly #orders = new Map<string, PairOrder<InboxEntry>>();
+  readonly #released: InboxEntry[] = [];
+
+  /** @param opened the inbox file of this instance */
+  constructor(opened: OpenedJournal<InboxLine>) {
+    this.#journal = opened.journal;
+    for (const line of opened.lines) this.#replay(line);
+  }
+
+  /**
+   * Writes a message to the file, unless it is there already.
+   *
+   * @param verified whether its sender is a living peer of the roster
+   * @param nowMs the time of the network, in milliseconds
+   * @throws PilinkError `state-unusable` where the disk does not take it; then it was not accepted
+   */
+  accept(payload: InboxPayload, verified: boolean, nowMs: number): Accepted {
+    const message = payload.kind === "envelope" ? payload.envelope : payload.message;
+    const id = message.id ?? newId();
+    const held = this.#held.get(id);
+    if (held !== undefined) return { kind: "duplicate", entry: held };
+    const line: InLine = {
+      op: "in",
+      id,
+      verified,
+      arrived: nowMs,
+      from: message.from,
+      type: message.type ?? "message",
+      re: message.re ?? null,
+      at: message.at ?? nowMs,
+      trace: message.trace ?? id,
+      hops: message.hops ?? 0,
+      envelope: envelopeJson.parse(message),
+      ...(payload.kind === "envelope" ? orderOf(payload.envelope) : {}),
+    };
+    this.#journal.append(line);
+    return this.#take(line);
+  }
+
+  /** What may be shown, in the order in which it may be shown. */
+  entries(): InboxEntry[] {
+    return [...this.#released];
+  }
+
+  get(id: string): InboxEntry | undefined {
+    return this.#held.get(id);
+  }
+
+  /** The boxes whose messages wait for an earlier one. */
+  waitingBoxes(): string[] {
+    return [...this.#orders].filter(([, order]) => order.isWaiting).map(([box]) => box);
+  }
+
+  /** Lets a sender's messages through that wait for one that did not come in time. */
+  giveUp(fromBox: string): InboxEntry[] {
+    const order = this.#orders.get(fromBox);
+    if (order === undefined || !order.isWaiting) return [];
+    this.#journal.append({ op: "passed", fromBox });
+    const released = order.giveUp();
+    this.#released.push(...released);
+    return released;
+  }
+
+  /**
+   * Moves messages forward.
+   *
+   * @returns those that were not in that state yet
+   */
+  mark(ids: string[], state: "injected" | "seen" | "replied", session?: string): InboxEntry[] {
+    const moved: InboxEntry[] = [];
+    for (const id of ids) {
+      const entry = this.#held.get(id);
+      if (entry === undefined || readerStates.indexOf(entry.state) >= readerStates.indexOf(state)) continue;
+      this.#setState(entry, state, session ?? entry.session);
+      moved.push(entry);
+    }
+    return moved;
+  }
+
+  /** What a session took and no model has seen is unread again (hazard 13). */
+  releaseSession(session: string): InboxEntry[] {
+    const released = this.#released.filter((entry) => entry.state === "injected" && entry.session === session);
+    for (const entry of released) this.#setState(entry, "unread", undefined);
+    return released;
+  }
+
+  /** Waits until a crash of the machine cannot take back what was accepted. */
+  flush(): Promise<void> {
+    return this.#journal.flush();
+  }
+
+  close(): void {
+    this.#journal.close();
+  }
+
+  #setState(entry: InboxEntry, state: InboxEntry["state"], session: string | undefined): void {
+    this.#journal.append({ op: "state", id: entry.id, state, ...(session === undefined ? {} : { session }) });
+    entry.state = state;
+    entry.session = session;
+  }
+
+  #replay(line: InboxLine): void {
+    if (line.op === "in") {
+      if (!this.#held.has(line.id)) this.#take(line);
+    } else if (line.op === "passed") {
+      this.#released.push(...(this.#orders.get(line.fromBox)?.giveUp() ?? []));
+    } else {
+      const entry = this.#held.get(line.id);
+      if (entry === undefined) return;
+      entry.state = line.state;
+      entry.session = line.session;
+    }
+  }
+
+  #take(line: InLine): Extract<Accepted, { kind: "new" }> {
+    const entry = entryOf(line);
+    this.#held.set(line.id, entry);
+    if (line.fromBox === undefined || line.seq === undefined) {
+      this.#released.push(entry);
+      return { kind: "new", id: line.id, released: [entry], missing: [] };
+    }
+    const order = this.#orders.get(line.fromBox) ?? new PairOrder<InboxEntry>();
+    this.#orders.set(line.fromBox, order);
+    const step = order.push(line.seq, line.base ?? line.seq, entry);
+    if (step.late) entry.late = true;
+    this.#released.push(...step.released);
+    return { kind: "new", id: line.id, released: step.released, missing: step.missing };
+  }
+}
+
+function orderOf(envelope: Envelope): Pick<InLine, "fromBox" | "seq" | "base"> {
+  return { fromBox: envelope.fromBox, seq: envelope.seq, base: envelope.base };
+}
+
+function entryOf(line: InLine): InboxEntry {
+  return {
+    id: line.id,
+    from: line.from,
+    verified: line.verified,
+    late: false,
+    type: line.type,
+    body: line.envelope.body ?? null,
+    re: line.re,
+    atMs: line.at,
+    trace: line.trace,
+    hops: line.hops,
+    state: "unread",
+    session: undefined,
+    envelope: line.envelope,
+  };
+}

@@ -1,0 +1,295 @@
+import { PilinkError } from "../protocol/errors.ts";
+import { clientIdOf, newEpoch, newId } from "../protocol/ids.ts";
+import { nextName, parseName } from "../protocol/names.ts";
+import type { Presence } from "../protocol/presence.ts";
+import { formatTopic } from "../protocol/topics.ts";
+import { folderNameOf, isLoopback, parseAddress } from "./address.ts";
+import { elect, settleTimes } from "./election.ts";
+import { type Admission, answerLimitMs, requestAdmission } from "./entrance.ts";
+import { HostRecords } from "./host-records.ts";
+import { clearRecord } from "./hosting.ts";
+import { type Description, defaultClosingMs, defaultKeepaliveMs, type Identity, makePresence } from "./identity.ts";
+import { Inbox } from "./inbox.ts";
+import { deleteSession, type LinkOptions } from "./link.ts";
+import { Membership } from "./membership.ts";
+import { Outbox } from "./outbox.ts";
+import type { EnterOptions, Peer } from "./peer.ts";
+import { isProvablyDead, type StateFolder, statePath, takeState } from "./state.ts";
+import { awaitVacancy } from "./vacancy.ts";
+import { Wire } from "./wire.ts";
+
+// A person who makes up names would have given up long before.
+const nameTriesLimit = 50;
+
+/**
+ * Creates a network and becomes its host.
+ *
+ * @throws PilinkError `network-exists`, `name-taken`, `bad-name`, `bad-argument`, `broker-*`, `state-unusable`, `cancelled`
+ */
+export function createNetwork(options: EnterOptions): Promise<Peer> {
+  return enter(options, async (entry) => ({ kind: "entered", membership: await becomeHost(entry) }));
+}
+
+/**
+ * Joins a network that somebody else hosts.
+ *
+ * @throws PilinkError `network-not-found`, `network-suspended`, `host-silent`, `name-taken`, `bad-name`, `bad-argument`, `broker-*`, `state-unusable`, `cancelled`
+ */
+export function joinNetwork(options: EnterOptions): Promise<Peer> {
+  return enter(options, becomeMember);
+}
+
+/** One attempt to enter under one name. */
+interface Entry {
+  options: EnterOptions;
+  network: string;
+  name: string;
+  epoch: string;
+  state: StateFolder;
+  connection: LinkOptions;
+  closingMs: number;
+  isDead: (name: string, epoch: string) => Promise<boolean>;
+}
+
+type Outcome =
+  | { kind: "entered"; membership: Membership }
+  | { kind: "taken"; offer: string | undefined; reason: string };
+
+async function enter(options: EnterOptions, attempt: (entry: Entry) => Promise<Outcome>): Promise<Peer> {
+  const network = parseName(options.network, "network");
+  const address = parseAddress(options.url);
+  const brokerFolder = options.managed ? undefined : folderNameOf(address.url);
+  let name = parseName(options.name);
+  for (let tries = 0; tries < nameTriesLimit; tries += 1) {
+    const epoch = newEpoch();
+    const pathOf = (other: string) => statePath(options.home, network, brokerFolder, other);
+    const taken = await takeState(pathOf(name), options.folder, epoch);
+    if ("holder" in taken) {
+      const reason = `The name "${name}" is in use in the network "${network}" by another process on this machine (pid ${taken.holder.holder.pid}).`;
+      name = decline(options, name, nextName(name), reason);
+      continue;
+    }
+    const { state } = taken;
+    let outcome: Outcome;
+    try {
+      outcome = await attempt({
+        options,
+        network,
+        name,
+        epoch,
+        state,
+        connection: {
+          url: address.url,
+          username: options.username ?? address.username,
+          password: options.password ?? address.password,
+          clientId: clientIdOf(state.box),
+          clean: false,
+          keepaliveMs: options.keepaliveMs ?? defaultKeepaliveMs,
+          onMessage: () => undefined,
+          ...(options.reach === undefined ? {} : { reach: options.reach }),
+        },
+        closingMs: options.closingMs ?? defaultClosingMs,
+        isDead: (other, otherEpoch) => isProvablyDead(pathOf(other), otherEpoch),
+      });
+    } catch (error) {
+      await state.lock.release();
+      throw error;
+    }
+    if (outcome.kind === "entered") return outcome.membership;
+    await state.lock.release();
+    name = decline(options, name, outcome.offer ?? nextName(name), outcome.reason);
+  }
+  throw new PilinkError(
+    "name-taken",
+    `No free name was found in the network "${network}" after ${nameTriesLimit} tries. Choose one with --name.`,
+  );
+}
+
+/** @returns the name to try next, for a name that nobody chose */
+function decline(options: EnterOptions, name: string, offer: string, reason: string): string {
+  if (!options.nameChosen) return offer;
+  throw new PilinkError("name-taken", `${reason} Choose another one, for example --name ${offer}.`, { value: name });
+}
+
+async function becomeHost(entry: Entry): Promise<Membership> {
+  const { options, network, name, epoch, state } = entry;
+  const identity = makeIdentity(entry, { kind: "host", net: epoch, host: name });
+  await deleteSession(entry.connection);
+  const { membership, wire } = await assemble(entry, identity, 0, options.about);
+  try {
+    const hosts = new HostRecords(wire);
+    await wire.link.open();
+    await wire.subscribeOwn(["inbox", "receipts", "control"]);
+    await wire.subscribePresence();
+    await requireRights(wire, identity);
+    const ghosts = await awaitVacancy({
+      wire,
+      hosts,
+      identity,
+      closingMs: entry.closingMs,
+      isDead: async (other, record) => record.epoch === state.former || entry.isDead(other, record.epoch),
+      onWaiting: options.onWaiting,
+      signal: options.signal,
+    });
+    const dead = new Set(ghosts.map(({ record }) => record.epoch));
+    await elect({
+      wire,
+      network,
+      name,
+      epoch,
+      settleMs: isLoopback(entry.connection.url) ? settleTimes.loopbackMs : settleTimes.networkMs,
+      isGhost: (record) => dead.has(record.epoch),
+      announce: () => membership.announce(),
+      signal: options.signal,
+    });
+    await requireOwnRecord(wire, identity);
+    await wire.clearMark();
+    for (const ghost of ghosts) if (ghost.name !== name) await clearRecord(wire, ghost.name, ghost.record);
+    membership.listen();
+    await wire.subscribePresence();
+    membership.begin();
+    return membership;
+  } catch (error) {
+    await membership.leave();
+    throw error;
+  }
+}
+
+async function becomeMember(entry: Entry): Promise<Outcome> {
+  const { options, network, name, epoch, state } = entry;
+  const admission = await requestAdmission({
+    network,
+    name,
+    epoch,
+    box: state.box,
+    former: state.former,
+    connection: entry.connection,
+    isDead: (other, record: Presence) => entry.isDead(other, record.epoch),
+    signal: options.signal,
+  });
+  if (admission.kind === "refused") return { kind: "taken", offer: admission.offer, reason: admission.reason };
+  return { kind: "entered", membership: await enterAdmitted(entry, admission) };
+}
+
+async function enterAdmitted(entry: Entry, admission: Extract<Admission, { kind: "joined" }>): Promise<Membership> {
+  // What a broker still holds for this client id from another instance must not come (hazard 1).
+  if (entry.state.net !== admission.net) await deleteSession(entry.connection);
+  const identity = makeIdentity(entry, { kind: "member", net: admission.net, host: admission.host });
+  const { membership, wire } = await assemble(entry, identity, admission.clockOffsetMs, admission.about);
+  try {
+    membership.listen();
+    await wire.link.open();
+    await wire.subscribeOwn(["inbox", "receipts", "control"]);
+    await requireRights(wire, identity);
+    await membership.announce();
+    await requireOwnRecord(wire, identity);
+    membership.begin();
+    return membership;
+  } catch (error) {
+    await membership.leave();
+    throw error;
+  }
+}
+
+function makeIdentity(entry: Entry, place: Pick<Identity, "kind" | "net" | "host">): Identity {
+  return {
+    network: entry.network,
+    name: entry.name,
+    epoch: entry.epoch,
+    box: entry.state.box,
+    keepaliveMs: entry.connection.keepaliveMs,
+    sinceMs: Date.now(),
+    ...place,
+  };
+}
+
+async function assemble(
+  entry: Entry,
+  identity: Identity,
+  clockOffsetMs: number,
+  about: string | undefined,
+): Promise<{ membership: Membership; wire: Wire }> {
+  const { options, network, name, state, connection } = entry;
+  const description: Description = {
+    role: options.role,
+    model: options.model,
+    activity: undefined,
+    folder: options.folder,
+    about: identity.kind === "host" ? about : undefined,
+  };
+  const files = await state.enter(identity.net);
+  const wire = new Wire(network, name, {
+    ...connection,
+    will: (conn) => ({
+      topic: formatTopic(network, name, "presence"),
+      payload: JSON.stringify(makePresence(identity, description, "lost", conn)),
+    }),
+  });
+  const membership = new Membership({
+    identity,
+    description,
+    about,
+    wire,
+    connection,
+    inbox: new Inbox(files.inbox),
+    outbox: new Outbox(files.outbox, state.seqs),
+    clockOffsetMs,
+    closingMs: entry.closingMs,
+    acceptUnverified: options.acceptUnverified ?? true,
+    isDead: entry.isDead,
+    release: () => state.lock.release(),
+  });
+  return { membership, wire };
+}
+
+/** What is published on the own topics must come back: a broker that forbids it acknowledges and drops. */
+async function requireRights(wire: Wire, { network, name, epoch }: Identity): Promise<void> {
+  const channels = ["control", "receipts", "inbox"] as const;
+  const came = await Promise.all(channels.map((channel) => wire.probe(channel, newId(), epoch, answerLimitMs)));
+  const missing = channels
+    .filter((_, index) => came[index] !== true)
+    .map((channel) => formatTopic(network, name, channel));
+  if (missing.length === 0) return;
+  throw new PilinkError(
+    "broker-forbids",
+    `The broker ${wire.link.address} does not let this account use ${missing.join(", ")}: what was published there did not come back. Ask whoever runs it for the access rules of topics.md.`,
+    { value: missing },
+  );
+}
+
+/** The own birth must come as a retained record to a wildcard subscription, as it has to for every later peer. */
+async function requireOwnRecord(wire: Wire, { network, name, epoch }: Identity): Promise<void> {
+  const topic = formatTopic(network, name, "presence");
+  if (await comesBack(wire, name, epoch, () => wire.subscribePresence())) return;
+  if (await comesBack(wire, name, epoch, () => wire.link.subscribe([topic]))) {
+    throw new PilinkError(
+      "broker-no-retained",
+      `The broker ${wire.link.address} does not deliver retained messages to a wildcard subscription (RabbitMQ is known for it), so nobody would see who is here. Use Mosquitto, NATS, EMQX or the managed broker.`,
+      { value: wire.link.address },
+    );
+  }
+  throw new PilinkError(
+    "broker-forbids",
+    `The broker ${wire.link.address} does not let this account publish ${topic}, or read it. Ask whoever runs it for the access rules of topics.md.`,
+    { value: topic },
+  );
+}
+
+function comesBack(wire: Wire, name: string, epoch: string, subscribe: () => Promise<void>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const finish = (came: boolean) => {
+      clearTimeout(timer);
+      wire.events.off("presence", onPresence);
+      resolve(came);
+    };
+    const onPresence = (from: string, record: Presence | undefined, retained: boolean) => {
+      if (from === name && record?.epoch === epoch && retained) finish(true);
+    };
+    const timer = setTimeout(() => finish(false), answerLimitMs);
+    wire.events.on("presence", onPresence);
+    subscribe().catch((error: unknown) => {
+      finish(false);
+      reject(error);
+    });
+  });
+}

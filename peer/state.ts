@@ -1,0 +1,156 @@
+import { mkdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { idSchema, newBox } from "../protocol/ids.ts";
+import { ensureFolder, hasCode, unusable, writeFileAtomically } from "../store/folder.ts";
+import { type OpenedJournal, openJournal } from "../store/journal.ts";
+import { acquireLock, type HeldLock, type LockHolder, readLock } from "../store/lock.ts";
+import { inboxLineSchema } from "./inbox.ts";
+import { outboxLineSchema } from "./outbox.ts";
+
+const boxFileSchema = z.object({
+  box: idSchema,
+  /** The working folder whose peer this is: the same name elsewhere is somebody else. */
+  folder: z.string(),
+  /** The last life that had this state. */
+  epoch: idSchema,
+  /** The instance that the inbox and outbox belong to. */
+  net: idSchema.nullable(),
+  /** The last `seq` used for each receiver's box in earlier instances: it never starts again. */
+  seqs: z.record(z.string(), z.int()),
+});
+type BoxFile = z.infer<typeof boxFileSchema>;
+
+/** Where a peer keeps what must outlive its process. */
+export interface StateFolder {
+  path: string;
+  box: string;
+  /** The life that had this state before, which has ended: its lock is ours. */
+  former: string | undefined;
+  /** The instance of the last stay, or null. */
+  net: string | null;
+  seqs: Record<string, number>;
+  lock: HeldLock;
+  /** Opens the inbox and outbox of an instance; those of an earlier one are put aside. */
+  enter(net: string): Promise<{
+    inbox: OpenedJournal<z.infer<typeof inboxLineSchema>>;
+    outbox: OpenedJournal<z.infer<typeof outboxLineSchema>>;
+  }>;
+}
+
+/**
+ * The path of a peer's state.
+ *
+ * @param brokerFolder undefined for the home's own broker, otherwise the broker's name for a folder
+ */
+export function statePath(home: string, network: string, brokerFolder: string | undefined, name: string): string {
+  // "@" can stand in no network's name, so another broker's network of the same name is never mistaken for this one.
+  return join(home, "networks", brokerFolder === undefined ? network : `${network}@${brokerFolder}`, name);
+}
+
+/**
+ * Takes a peer's state for this process.
+ *
+ * @param folder the working folder
+ * @param epoch the life that takes it, for others on this machine to see when its process dies
+ * @returns the state, or who holds it
+ * @throws PilinkError `state-unusable`
+ */
+export async function takeState(
+  path: string,
+  folder: string,
+  epoch: string,
+): Promise<{ state: StateFolder } | { holder: LockHolder }> {
+  const lock = await acquireLock(path, { epoch });
+  if (lock.held) return { holder: lock };
+  try {
+    const found = readBoxFile(path);
+    if (found !== undefined && found.folder !== folder) putAside(path, found);
+    const file: BoxFile =
+      found?.folder === folder ? { ...found, epoch } : { box: newBox(), folder, epoch, net: null, seqs: {} };
+    await writeBoxFile(path, file);
+    return { state: makeState(path, file, lock, found?.epoch) };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/**
+ * Whether the process of a life is provably dead: its lock is on this machine and nobody holds it any more (hazard 2).
+ *
+ * @param path the life's state folder, as {@link statePath} gives it
+ */
+export async function isProvablyDead(path: string, epoch: string): Promise<boolean> {
+  const holder = await readLock(path);
+  return holder !== undefined && holder.extra.epoch === epoch && holder.alive === "dead";
+}
+
+function makeState(path: string, file: BoxFile, lock: HeldLock, former: string | undefined): StateFolder {
+  return {
+    path,
+    box: file.box,
+    former,
+    net: file.net,
+    seqs: file.seqs,
+    lock,
+    async enter(net) {
+      if (file.net !== null && file.net !== net) {
+        const former = openJournal(join(path, "outbox.jsonl"), outboxLineSchema);
+        former.journal.close();
+        for (const line of former.lines) {
+          if (line.op !== "out") continue;
+          const { toBox, seq } = line.envelope;
+          file.seqs[toBox] = Math.max(file.seqs[toBox] ?? 0, seq);
+        }
+        putAside(path, file);
+      }
+      if (file.net !== net) {
+        file.net = net;
+        await writeBoxFile(path, file);
+      }
+      return {
+        inbox: openJournal(join(path, "inbox.jsonl"), inboxLineSchema),
+        outbox: openJournal(join(path, "outbox.jsonl"), outboxLineSchema),
+      };
+    },
+  };
+}
+
+/** Moves the files of an instance that is over out of the way; a person may still want to read them. */
+function putAside(path: string, file: BoxFile): void {
+  const target = join(path, "earlier", file.net ?? "none");
+  try {
+    mkdirSync(target, { recursive: true, mode: 0o700 });
+    for (const name of ["inbox.jsonl", "outbox.jsonl"]) {
+      try {
+        renameSync(join(path, name), join(target, name));
+      } catch (error) {
+        if (!hasCode(error, "ENOENT")) throw error;
+      }
+    }
+  } catch (cause) {
+    throw unusable(target, cause);
+  }
+}
+
+function readBoxFile(path: string): BoxFile | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(path, "box.json"), "utf8");
+  } catch (cause) {
+    if (hasCode(cause, "ENOENT")) return undefined;
+    throw unusable(join(path, "box.json"), cause);
+  }
+  try {
+    return boxFileSchema.parse(JSON.parse(text));
+  } catch {
+    // A file that cannot be understood names no box that anybody could prove to be this one: a new box is the safe answer.
+    return undefined;
+  }
+}
+
+async function writeBoxFile(path: string, file: BoxFile): Promise<void> {
+  ensureFolder(path);
+  await writeFileAtomically(join(path, "box.json"), `${JSON.stringify(file)}\n`);
+}
