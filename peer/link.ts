@@ -1,8 +1,9 @@
 import { EventEmitter } from "node:events";
 import { Socket } from "node:net";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import { messageOf, PilinkError, type PilinkErrorOptions } from "../protocol/errors.ts";
+import { PilinkError } from "../protocol/errors.ts";
 import { describeAddress, isLoopback } from "./address.ts";
+import { explainRefusal, lostWhile } from "./link-errors.ts";
 
 /** A message as the broker delivered it. */
 export interface Delivered {
@@ -72,6 +73,11 @@ export class Link {
 
   get connected(): boolean {
     return this.#client?.connected === true;
+  }
+
+  /** The address in use, as it was given. */
+  get url(): string {
+    return this.#url;
   }
 
   /** The address in use, without credentials. */
@@ -175,10 +181,10 @@ export class Link {
     client.on("close", () => this.#lost(client, "the connection was closed"));
     // After CONNACK an error is followed by `close`, which is where the connection is made again.
     client.on("error", () => undefined);
-    if (!client.connected) throw lost(`connecting to ${this.address}`);
+    if (!client.connected) throw lostWhile(`connecting to ${this.address}`);
     if (this.#closed) {
       await endClient(client, true, 200);
-      throw lost(`connecting to ${this.address}`);
+      throw lostWhile(`connecting to ${this.address}`);
     }
     return client;
   }
@@ -221,14 +227,14 @@ export class Link {
 
   #call(what: string, start: (client: MqttClient, done: (error?: unknown) => void) => void): Promise<void> {
     const client = this.#client;
-    if (client === undefined || !client.connected) return Promise.reject(lost(what));
+    if (client === undefined || !client.connected) return Promise.reject(lostWhile(what));
     return new Promise((resolve, reject) => {
-      const onClose = () => reject(lost(what));
+      const onClose = () => reject(lostWhile(what));
       client.once("close", onClose);
       start(client, (error) => {
         client.off("close", onClose);
         if (error === undefined || error === null) resolve();
-        else reject(lost(what, error));
+        else reject(lostWhile(what, error));
       });
     });
   }
@@ -259,9 +265,9 @@ function untilConnected(client: MqttClient, address: string): Promise<void> {
     client.once("connect", () => resolve());
     client.on("error", (error) => {
       fault ??= error;
-      reject(explain(error, address));
+      reject(explainRefusal(error, address));
     });
-    client.once("close", () => reject(explain(fault ?? new Error("closed before CONNACK"), address)));
+    client.once("close", () => reject(explainRefusal(fault ?? new Error("closed before CONNACK"), address)));
   });
 }
 
@@ -278,58 +284,4 @@ function endClient(client: MqttClient, graceful: boolean, timeoutMs: number): Pr
       resolve();
     });
   });
-}
-
-function lost(what: string, cause?: unknown): PilinkError {
-  const options: PilinkErrorOptions = cause === undefined ? {} : { cause };
-  return new PilinkError("connection-lost", `The connection to the broker ended while ${what}.`, options);
-}
-
-const unreachableCodes = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EAI_AGAIN",
-  "EADDRNOTAVAIL",
-]);
-
-/** Says what a failed attempt to connect means, with the way out. */
-function explain(error: unknown, address: string): PilinkError {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  const cause = { cause: error, value: address };
-  if (typeof code === "string" && unreachableCodes.has(code)) {
-    return new PilinkError(
-      "broker-unreachable",
-      `No broker answers at ${address} (${code}). Check the address, or that the broker runs; without --url and PILINK_URL the managed broker is used.`,
-      cause,
-    );
-  }
-  if (code === 4 || code === 5) {
-    return new PilinkError(
-      "broker-credentials",
-      `The broker ${address} refused the user name or password (CONNACK ${code}). Set PILINK_USERNAME and PILINK_PASSWORD.`,
-      cause,
-    );
-  }
-  if (code === 1) {
-    return new PilinkError(
-      "broker-protocol",
-      `The broker ${address} refuses MQTT 3.1.1 (CONNACK 1), which is what this program speaks. Use another broker.`,
-      cause,
-    );
-  }
-  if (code === 2 || code === 3) {
-    return new PilinkError(
-      "broker-refused",
-      `The broker ${address} refused the connection (CONNACK ${code}). Try again later.`,
-      cause,
-    );
-  }
-  return new PilinkError(
-    "broker-not-mqtt",
-    `What listens at ${address} did not answer as an MQTT broker (${messageOf(error)}). Check the port: MQTT's own is 1883.`,
-    cause,
-  );
 }

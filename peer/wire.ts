@@ -111,6 +111,7 @@ export class Wire {
         resolve(answer);
       };
       const timer = setTimeout(() => settle(undefined), timeoutMs);
+      timer.unref();
       this.#questions.set(question.id, { settle });
     });
     try {
@@ -145,6 +146,7 @@ export class Wire {
         resolve(came);
       };
       const timer = setTimeout(() => settle(false), timeoutMs);
+      timer.unref();
       this.#probes.set(key, () => settle(true));
     });
     await this.link.publish(formatTopic(this.#network, this.#name, channel), text);

@@ -1,0 +1,185 @@
+import type { Envelope, InboxPayload } from "../protocol/envelope.ts";
+import { PilinkError } from "../protocol/errors.ts";
+import type { Receipt } from "../protocol/receipt.ts";
+import { protocolVersion } from "../protocol/version.ts";
+import { forgedPayload, staleInstance, unverifiedMessage } from "./doubt.ts";
+import type { Identity } from "./identity.ts";
+import type { Inbox } from "./inbox.ts";
+import type { InboxEntry } from "./peer.ts";
+import type { Roster } from "./roster.ts";
+import type { Wire } from "./wire.ts";
+
+/** How long a message waits for an earlier one of its sender, in milliseconds (hazard 7). */
+export const gapLimitMs = 10_000;
+
+// Each message behind a gap would ask for the same ones again.
+const missingPauseMs = 1_000;
+
+/** What the reception needs of its surroundings. */
+export interface ReceptionPort {
+  identity: Identity;
+  wire: Wire;
+  roster: Roster;
+  inbox: Inbox;
+  acceptUnverified: boolean;
+  /** The clock of the network, in milliseconds. */
+  networkNowMs(): number;
+  onMessage(entry: InboxEntry): void;
+  onDiskFault(error: unknown): void;
+}
+
+/** The messages that arrive: checked, written down, put in order, acknowledged (topics.md, "Delivery"). */
+export class Reception {
+  readonly #port: ReceptionPort;
+  readonly #gapTimers = new Map<string, NodeJS.Timeout>();
+  readonly #askedMs = new Map<string, number>();
+
+  constructor(port: ReceptionPort) {
+    this.#port = port;
+    for (const box of port.inbox.waitingBoxes()) this.#startGapTimer(box);
+  }
+
+  /** Takes a payload from the own inbox. @throws PilinkError the reason to reject it */
+  receive(payload: InboxPayload): void {
+    const verified = payload.kind === "envelope" ? this.#checkEnvelope(payload.envelope) : this.#checkByHand(payload);
+    const { inbox, networkNowMs } = this.#port;
+    const nowMs = networkNowMs();
+    if (
+      payload.kind === "envelope" &&
+      isOver(payload.envelope, nowMs) &&
+      inbox.get(payload.envelope.id) === undefined
+    ) {
+      this.#sendReceipt(payload.envelope.from, payload.envelope.id, "expired", "its time to live was over");
+      return;
+    }
+    let accepted: ReturnType<Inbox["accept"]>;
+    try {
+      accepted = inbox.accept(payload, verified, nowMs);
+    } catch (error) {
+      // Not a fault of the payload: without a receipt its sender keeps it, and sends it again.
+      this.#port.onDiskFault(error);
+      return;
+    }
+    if (payload.kind === "envelope") this.#acknowledge(payload.envelope, accepted);
+    if (accepted.kind === "new") for (const entry of accepted.released) this.#port.onMessage(entry);
+  }
+
+  /** Moves messages forward, and tells their senders. */
+  mark(ids: string[], state: "injected" | "seen" | "replied", session?: string): void {
+    try {
+      for (const entry of this.#port.inbox.mark(ids, state, session)) {
+        const { fromEpoch, fromBox, from } = entry.envelope;
+        if (typeof fromEpoch === "string" && typeof fromBox === "string" && typeof from === "string") {
+          this.#sendReceipt(from, entry.id, state);
+        }
+      }
+    } catch (error) {
+      this.#port.onDiskFault(error);
+    }
+  }
+
+  close(): void {
+    for (const timer of this.#gapTimers.values()) clearTimeout(timer);
+    this.#gapTimers.clear();
+    this.#port.inbox.close();
+  }
+
+  #checkEnvelope(envelope: Envelope): boolean {
+    const { net, name, box, epoch } = this.#port.identity;
+    if (envelope.net !== net) throw staleInstance("message", envelope.net);
+    if (envelope.to !== name) throw forgedPayload(`a message to ${quoteValue(envelope.to)} on the inbox of "${name}"`);
+    if (envelope.toBox !== box) {
+      throw new PilinkError(
+        "bad-payload",
+        `A message was meant for an earlier peer of the name "${name}", on another machine or in another folder.`,
+      );
+    }
+    if (envelope.from === name || envelope.fromBox === box || envelope.fromEpoch === epoch) {
+      throw forgedPayload(`a message that claims to come from this peer, "${name}", itself`);
+    }
+    this.#port.roster.confirm(envelope.from, envelope.fromEpoch);
+    const known = this.#port.roster.recall(envelope.from, envelope.fromEpoch, envelope.fromBox) !== undefined;
+    if (!known && !this.#port.acceptUnverified) throw unverifiedMessage();
+    return known;
+  }
+
+  #checkByHand(payload: Extract<InboxPayload, { kind: "by-hand" }>): false {
+    const { name, net } = this.#port.identity;
+    if (!this.#port.acceptUnverified) throw unverifiedMessage();
+    if (payload.message.from === name)
+      throw forgedPayload(`a message that claims to come from this peer, "${name}", itself`);
+    if (payload.message.net !== undefined && payload.message.net !== net)
+      throw staleInstance("message", payload.message.net);
+    return false;
+  }
+
+  #acknowledge(envelope: Envelope, accepted: ReturnType<Inbox["accept"]>): void {
+    const { inbox } = this.#port;
+    const id = accepted.kind === "new" ? accepted.id : accepted.entry.id;
+    inbox.flush().then(
+      () => {
+        const state = inbox.get(id)?.state ?? "unread";
+        this.#sendReceipt(envelope.from, id, state === "unread" ? "received" : state);
+      },
+      (error: unknown) => this.#port.onDiskFault(error),
+    );
+    if (accepted.kind === "duplicate") return;
+    if (accepted.missing.length === 0) {
+      clearTimeout(this.#gapTimers.get(envelope.fromBox));
+      this.#gapTimers.delete(envelope.fromBox);
+      return;
+    }
+    this.#startGapTimer(envelope.fromBox);
+    const nowMs = performance.now();
+    if (nowMs - (this.#askedMs.get(envelope.fromBox) ?? Number.NEGATIVE_INFINITY) < missingPauseMs) return;
+    this.#askedMs.set(envelope.fromBox, nowMs);
+    const { name, epoch, net, box } = this.#port.identity;
+    const request = {
+      v: protocolVersion,
+      type: "missing",
+      from: name,
+      epoch,
+      net,
+      box,
+      seqs: accepted.missing,
+    } as const;
+    // If the connection ends first, the sender publishes everything again when it is back.
+    this.#port.wire.publishControl(envelope.from, request).catch(() => undefined);
+  }
+
+  #startGapTimer(box: string): void {
+    if (this.#gapTimers.has(box)) return;
+    const timer = setTimeout(() => {
+      this.#gapTimers.delete(box);
+      try {
+        for (const entry of this.#port.inbox.giveUp(box)) this.#port.onMessage(entry);
+      } catch (error) {
+        this.#port.onDiskFault(error);
+        this.#startGapTimer(box);
+      }
+    }, gapLimitMs);
+    timer.unref();
+    this.#gapTimers.set(box, timer);
+  }
+
+  #sendReceipt(to: string, id: string, state: Receipt["state"], reason?: string): void {
+    const { net, name, epoch, box } = this.#port.identity;
+    const receipt: Receipt = {
+      v: protocolVersion,
+      net,
+      id,
+      state,
+      from: name,
+      epoch,
+      box,
+      at: this.#port.networkNowMs(),
+      ...(reason === undefined ? {} : { reason }),
+    };
+    // A receipt that is lost with the connection is sent again for the message that its sender repeats.
+    this.#port.wire.publishReceipt(to, receipt).catch(() => undefined);
+  }
+}
+
+function isOver({ ttl, at }: Envelope, nowMs: number): boolean {
+  return ttl !== undefined && nowMs - at > ttl;
+}

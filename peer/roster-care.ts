@@ -1,0 +1,111 @@
+import { newId } from "../protocol/ids.ts";
+import { protocolVersion } from "../protocol/version.ts";
+import { answerLimitMs } from "./entrance.ts";
+import type { Identity } from "./identity.ts";
+import type { Life, Roster } from "./roster.ts";
+import type { Wire } from "./wire.ts";
+
+// Hazard 5: a record that did not come again this long after a connect is gone from the broker.
+const repeatLimitMs = 5_000;
+const sweepPauseMs = 5_000;
+
+/** What the care for the roster needs of its surroundings. */
+export interface RosterCarePort {
+  identity: Identity;
+  wire: Wire;
+  roster: Roster;
+  closingMs: number;
+  /** A record did not come again after a connect. */
+  onDropped(life: Life): void;
+  /** A record belongs to nobody any more; it is out of the roster. */
+  onGhost(life: Life): void;
+}
+
+/** Keeps the roster true over time: asks those in doubt, and removes those who are gone without a word. */
+export class RosterCare {
+  readonly #port: RosterCarePort;
+  #sweep: NodeJS.Timeout | undefined;
+  #drop: NodeJS.Timeout | undefined;
+
+  constructor(port: RosterCarePort) {
+    this.#port = port;
+  }
+
+  /** A connection has begun, and the presence subscription with it. */
+  begin(): void {
+    this.close();
+    this.#drop = setTimeout(() => {
+      for (const life of this.#port.roster.dropUnrepeated()) this.#port.onDropped(life);
+    }, repeatLimitMs);
+    this.#drop.unref();
+    this.#scheduleSweep();
+  }
+
+  /** The connection has ended: nobody can be asked, and no silence counts. */
+  pause(): void {
+    clearTimeout(this.#drop);
+  }
+
+  /** Ends every timer. Idempotent. */
+  close(): void {
+    clearTimeout(this.#sweep);
+    clearTimeout(this.#drop);
+  }
+
+  /** Asks everybody in doubt, and removes the ghosts. */
+  async confirm(timeoutMs: number): Promise<void> {
+    const doubtful = this.#port.roster.all().filter((life) => !life.confirmed && life.presence.state === "online");
+    await Promise.all(doubtful.map((life) => this.ping(life, timeoutMs)));
+    this.#removeGhosts();
+  }
+
+  /** Asks one peer for a sign, and notes that it was asked. */
+  async ping(life: Life, timeoutMs: number): Promise<void> {
+    this.#port.roster.ask(life.name, performance.now());
+    await this.ask(life.name, this.#port.identity.net, timeoutMs);
+  }
+
+  /**
+   * Asks whoever answers under a name for a sign of an instance.
+   *
+   * @returns undefined where nobody of that instance answers
+   */
+  ask(name: string, net: string, timeoutMs = answerLimitMs): ReturnType<Wire["ask"]> {
+    const { name: from, epoch } = this.#port.identity;
+    return this.#port.wire.ask(name, { v: protocolVersion, type: "ping", id: newId(), from, epoch, net }, timeoutMs);
+  }
+
+  #scheduleSweep(): void {
+    clearTimeout(this.#sweep);
+    this.#sweep = setTimeout(() => {
+      this.#sweepNow();
+      this.#scheduleSweep();
+    }, sweepPauseMs);
+    this.#sweep.unref();
+  }
+
+  /** The host asks those in doubt for everybody; if each member did, the questions would grow with the square. */
+  #sweepNow(): void {
+    const { roster, identity, wire } = this.#port;
+    const nowMs = performance.now();
+    for (const life of roster.all()) {
+      if (life.presence.state === "lost") roster.ask(life.name, nowMs);
+      else if (!life.confirmed && identity.kind === "host" && wire.link.connected) {
+        // Without an answer the silence is noted in the roster, which is all there is to do.
+        this.ping(life, answerLimitMs).catch(() => undefined);
+      }
+    }
+    this.#removeGhosts();
+  }
+
+  #removeGhosts(): void {
+    const { roster, identity, wire, closingMs } = this.#port;
+    if (!wire.link.connected) return;
+    for (const ghost of roster.ghosts(performance.now(), closingMs)) {
+      // The end of the host is the end of the network, which the suspension decides.
+      if (ghost.name === identity.host) continue;
+      roster.remove(ghost.name, ghost.presence.epoch);
+      this.#port.onGhost(ghost);
+    }
+  }
+}
