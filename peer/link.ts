@@ -277,6 +277,9 @@ function endClient(client: MqttClient, graceful: boolean, timeoutMs: number): Pr
     client.on("error", () => undefined);
     const force = () => client.end(true, () => resolve());
     if (!graceful || !client.connected) return force();
+    // What arrives after DISCONNECT must not be acknowledged: the write after the end would reset the connection, and a
+    // broker that meets the reset before it has read the DISCONNECT publishes the will. The error makes mqtt.js go on.
+    client.handleMessage = (_packet, done) => done(new Error("the connection is closing"));
     const timer = setTimeout(force, timeoutMs);
     timer.unref();
     client.end(false, () => {

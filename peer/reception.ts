@@ -1,5 +1,5 @@
 import type { Envelope, InboxPayload } from "../protocol/envelope.ts";
-import { PilinkError } from "../protocol/errors.ts";
+import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import { protocolVersion } from "../protocol/version.ts";
 import { forgedPayload, staleInstance, unverifiedMessage } from "./doubt.ts";

@@ -120,9 +120,14 @@ export async function waitForLock(
 }
 
 /**
- * @returns true if this process now holds the generation
+ * Tries to become the holder of one generation; a step of {@link acquireLock}, apart so that its schedule can be tested.
+ *
+ * @param folder the lock's folder
+ * @param temporary the complete file to link
+ * @param generation the one after that which was found dead or released
+ * @returns true if this process now holds it
  */
-async function takeGeneration(folder: string, temporary: string, generation: number): Promise<boolean> {
+export async function takeGeneration(folder: string, temporary: string, generation: number): Promise<boolean> {
   try {
     await link(temporary, pathOf(folder, generation));
   } catch (error) {

@@ -1,0 +1,204 @@
+import { EventEmitter } from "node:events";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { Aedes, type AedesOptions, type Client } from "aedes";
+import { deadEndTopic, mayPublish, maySubscribe, refusedFilter } from "./access.ts";
+import { defaultPacketLimitBytes, guardPackets } from "./guard.ts";
+import { probeIdPrefix } from "./probe.ts";
+
+/** What {@link startEmbeddedBroker} needs to know. */
+export interface EmbeddedBrokerOptions {
+  /** Where to listen; loopback by default. */
+  host?: string;
+  /** 0, the default, takes a free one. */
+  port?: number;
+  /** The largest packet taken, in bytes; {@link defaultPacketLimitBytes} by default. */
+  packetLimitBytes?: number;
+  /** How long a subscriber may take nothing, once its buffer is full, before it is cut off; 5 s by default. */
+  drainTimeoutMs?: number;
+  /** How long without a client until `onIdle` is called; never by default. */
+  idleMs?: number;
+  /** Called once there was no client for `idleMs`. */
+  onIdle?: () => void;
+  /** Told of faults that end a connection, or that Aedes has with itself. None of them ends the broker. */
+  onFault?: (fault: Error) => void;
+}
+
+/** A running broker inside this process. */
+export interface EmbeddedBroker {
+  host: string;
+  port: number;
+  /** How a client on this machine reaches it. */
+  url: string;
+  /** How many clients are connected; connections that only probe do not count. */
+  clientCount(): number;
+  /** Ends all connections and the listening. Idempotent. */
+  close(): Promise<void>;
+}
+
+// How much may wait for one subscriber, in this process, before the drain timeout begins to count.
+const subscriberBufferBytes = 32 * 1024 * 1024;
+// How much may wait for one subscriber at all.
+const subscriberLimitBytes = 2 * subscriberBufferBytes;
+
+/**
+ * Starts Aedes on a TCP port, with its state in memory.
+ *
+ * @param options see {@link EmbeddedBrokerOptions}
+ * @throws the system's error (`EADDRINUSE`, `EACCES`, …) where it cannot listen
+ */
+export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): Promise<EmbeddedBroker> {
+  const onFault = options.onFault ?? (() => {});
+  const aedes = await Aedes.createBroker(aedesOptions(options));
+  const clients = watchClients(aedes, options);
+  // An "error" event without a listener would end the process; Aedes emits it, and its types do not know it.
+  EventEmitter.prototype.on.call(aedes, "error", onFault);
+  aedes.on("clientError", (_client: Client, fault: Error) => onFault(fault));
+  aedes.on("connectionError", (_client: Client, fault: Error) => onFault(fault));
+
+  const sockets = new Set<Socket>();
+  const server = createServer(
+    {
+      // Nagle's algorithm would hold a small packet back until the one before it is acknowledged.
+      noDelay: true,
+      // Cause: Aedes cuts a subscriber off when its socket is full for `drainTimeout`. With Node's 64 KiB that is a
+      // process which is stopped for 5 s (a suspended terminal, a long computation) while it is sent a few MB, and
+      // it would be announced as lost. Whether a silent client lives is for its keepalive to decide.
+      highWaterMark: subscriberBufferBytes,
+    },
+    (socket) => {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      guardPackets(socket, { limitBytes: options.packetLimitBytes ?? defaultPacketLimitBytes }, (fault) =>
+        onFault(new Error(`connection from ${socket.remoteAddress}:${socket.remotePort} closed: ${fault}`)),
+      );
+      aedes.handle(socket);
+    },
+  );
+  try {
+    await listen(server, options.host ?? "127.0.0.1", options.port ?? 0);
+  } catch (error) {
+    clients.stop();
+    await closeAedes(aedes);
+    throw error;
+  }
+  server.on("error", onFault);
+  const address = addressOf(server);
+
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    clients.stop();
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    await closeAedes(aedes);
+    // Aedes closes only the clients it has in its table: neither those before their CONNECT nor the ones that
+    // a takeover by two connections at once made it forget.
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  return {
+    host: address.address,
+    port: address.port,
+    url: `mqtt://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
+    clientCount: clients.count,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function aedesOptions(options: EmbeddedBrokerOptions): AedesOptions {
+  return {
+    // Cause: Aedes 1.2 hands out at most this many messages at once (100 by default), and one that waits for a frozen
+    // subscriber occupies a place; when all are occupied every client stands still.
+    concurrency: 10_000,
+    drainTimeout: options.drainTimeoutMs ?? 5_000,
+    connectTimeout: 10_000,
+    // Cause: every 4 heartbeats Aedes publishes the wills of brokers that it has not heard of for 3, itself included.
+    // A computer that slept for minutes wakes up to find itself overdue, and all of its living clients would be
+    // announced as lost. One broker with its state in memory has no other's wills to look after: so (almost) never;
+    // 4 times this has to fit into a timer's 31 bits.
+    heartbeatInterval: 500_000_000,
+    authorizePublish: (_client, packet, callback) => {
+      if (!mayPublish(packet.topic)) {
+        // Cause: an error here makes Aedes close the connection, and mqtt.js then connects and publishes the same
+        // again, for ever. So it is acknowledged, emptied, and goes where nobody can read it.
+        packet.topic = deadEndTopic;
+        packet.payload = Buffer.alloc(0);
+      }
+      callback(null);
+    },
+    authorizeSubscribe: (_client, subscription, callback) => {
+      if (maySubscribe(subscription.topic)) {
+        // Cause: Aedes stores all filters of a SUBSCRIBE in a persistent session as soon as the first of them is
+        // granted. Later, the refused ones among them have been replaced.
+        queueMicrotask(() => callback(null, subscription));
+        return;
+      }
+      subscription.topic = refusedFilter;
+      subscription.qos = 0;
+      // Null refuses this one filter; an error would close the connection.
+      callback(null, null);
+    },
+    authorizeForward: (client, packet) => {
+      // Cause: Aedes reads on from publishers while a subscriber's socket is full, so until the drain timeout a flood
+      // would fill the memory. The message is handed on all the same: for a null Aedes removes one from the queue of
+      // a persistent session, and a wrong one; so it stays queued, and the client gets it when it is back.
+      if (client.conn.writableLength > subscriberLimitBytes) {
+        client.conn.destroy(new Error(`${client.id} takes nothing, and ${subscriberLimitBytes} bytes wait for it`));
+      }
+      return packet;
+    },
+  };
+}
+
+/** Counts clients and calls `onIdle` when there was none for the time given. */
+function watchClients(aedes: Aedes, options: EmbeddedBrokerOptions): { count: () => number; stop: () => void } {
+  // Cause: Aedes' own `connectedClients` stays too high for ever when two connections take over one client id at the
+  // same moment (the cleanup of the older removes the entry of the newer), and then the broker would never be idle.
+  const connections = new Set<object>();
+  let timer: NodeJS.Timeout | undefined;
+  const { idleMs, onIdle } = options;
+  const rearm = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (idleMs !== undefined && onIdle !== undefined && connections.size === 0) timer = setTimeout(onIdle, idleMs);
+  };
+  aedes.on("clientReady", (client) => {
+    const connection = client.conn;
+    if (connection.destroyed || client.id.startsWith(probeIdPrefix)) return;
+    connections.add(connection);
+    rearm();
+    connection.once("close", () => {
+      connections.delete(connection);
+      rearm();
+    });
+  });
+  rearm();
+  return {
+    count: () => connections.size,
+    stop: () => {
+      clearTimeout(timer);
+      aedes.removeAllListeners("clientReady");
+    },
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port }, () => {
+      server.removeListener("error", reject);
+      resolve();
+    });
+  });
+}
+
+function addressOf(server: Server): AddressInfo {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the broker listens on no TCP port");
+  return address;
+}
+
+function closeAedes(aedes: Aedes): Promise<void> {
+  return new Promise((resolve) => aedes.close(resolve));
+}

@@ -1,0 +1,261 @@
+import { PilinkError } from "../protocol/errors.ts";
+import { livenessOf } from "../store/process.ts";
+import { type BrokerAddress, defaultMqttPort, mqttUrl, parseBrokerUrl } from "./address.ts";
+import { defaultIdleMs } from "./background.ts";
+import { defaultPacketLimitBytes } from "./guard.ts";
+import { type ProbeResult, probeBroker } from "./probe.ts";
+import {
+  type BrokerRecord,
+  readLocalRecord,
+  readLocalStopMark,
+  readRecord,
+  readStopMark,
+  removeStopMarks,
+} from "./record.ts";
+import { type Place, removeRecord } from "./record-file.ts";
+import { packageVersion } from "./runtime.ts";
+import { type BrokerChoice, withBrokerLock } from "./service.ts";
+import { startBackground } from "./start.ts";
+import { endBroker, hasEnded } from "./stop.ts";
+
+/** What {@link ensureBroker} can be told. */
+export interface EnsureOptions extends BrokerChoice {
+  /**
+   * `command` (the default): a person asked for it, so a broker that was stopped on purpose is started again.
+   * `reconnect`: a peer lost its broker; one that was stopped on purpose stays stopped.
+   */
+  purpose?: "command" | "reconnect";
+  /** Where the local broker is started if nothing listens there; 1883 by default. */
+  defaultPort?: number;
+  /** How long a started broker waits for a client before it ends, in ms; 10 minutes by default. */
+  idleMs?: number;
+  /** The largest packet that a started broker takes, in bytes. */
+  packetLimitBytes?: number;
+  /** The version that a broker has to be of; this package's by default. */
+  version?: string;
+  /** How long to wait for an answer before a port that is silent is judged, in ms; 5 s by default. */
+  silenceMs?: number;
+  /** Told what is being done about a broker that is dead, silent, or of another version. */
+  log?: (line: string) => void;
+}
+
+/** A broker to connect to. */
+export interface EnsuredBroker {
+  /** As it was given, or that of the local broker. */
+  url: string;
+  host: string;
+  port: number;
+  /** True where it is a broker of this home. */
+  managed: boolean;
+  /** True where this call started it. */
+  started: boolean;
+  /** The managed broker's process. */
+  pid?: number;
+  /** What a person should know about the choice. */
+  note?: string;
+}
+
+interface Context {
+  home: string;
+  target: BrokerAddress | undefined;
+  purpose: "command" | "reconnect";
+  defaultPort: number;
+  idleMs: number;
+  packetLimitBytes: number;
+  version: string;
+  silenceMs: number;
+  log: (line: string) => void;
+}
+
+const startAttempts = 3;
+
+/**
+ * Makes sure that a broker runs, and says which: the entrance to `broker/` for every face.
+ *
+ * @param options which broker, and for what
+ * @throws PilinkError `bad-argument`, `broker-not-mqtt`, `broker-not-started`, `broker-stopped`, `state-unusable`
+ */
+export async function ensureBroker(options: EnsureOptions): Promise<EnsuredBroker> {
+  const target = options.url === undefined ? undefined : parseBrokerUrl(options.url);
+  // Anything but plain MQTT on loopback is somebody else's broker, to be found out by the one who connects.
+  if (target !== undefined && !target.startable) return external(target);
+  const context: Context = {
+    home: options.home,
+    target,
+    purpose: options.purpose ?? "command",
+    defaultPort: options.defaultPort ?? defaultMqttPort,
+    idleMs: options.idleMs ?? defaultIdleMs,
+    packetLimitBytes: options.packetLimitBytes ?? defaultPacketLimitBytes,
+    version: options.version ?? packageVersion(),
+    silenceMs: options.silenceMs ?? 5_000,
+    log: options.log ?? (() => {}),
+  };
+  return (await findRunning(context)) ?? (await withBrokerLock(context.home, () => findOrStart(context)));
+}
+
+/**
+ * Starts a managed broker on a person's word; the same as {@link ensureBroker} with the purpose `command`.
+ *
+ * @param options which one
+ * @throws PilinkError as {@link ensureBroker}
+ */
+export function startBroker(options: Omit<EnsureOptions, "purpose">): Promise<EnsuredBroker> {
+  return ensureBroker({ ...options, purpose: "command" });
+}
+
+/** The common case, which needs no lock and writes nothing: what is wanted already answers. */
+async function findRunning(context: Context): Promise<EnsuredBroker | undefined> {
+  const { home, target } = context;
+  const record = target === undefined ? await livingLocal(home) : await livingAt(home, target);
+  const place = record ?? target;
+  if (place === undefined || (record !== undefined && record.version !== context.version)) return undefined;
+  const probe = await probeBroker(place, { timeoutMs: Math.min(1_000, context.silenceMs) });
+  if (probe.kind !== "mqtt") return undefined;
+  if (record !== undefined) return managed(context, record, false);
+  return target === undefined ? undefined : external(target);
+}
+
+async function findOrStart(context: Context): Promise<EnsuredBroker> {
+  for (let attempt = 1; attempt <= startAttempts; attempt += 1) {
+    const found = context.target === undefined ? await settleLocal(context) : await settleAt(context, context.target);
+    if (found !== undefined) return found;
+    // The address was taken between looking and binding; whoever took it may be what is wanted.
+    context.log("the address of the managed broker was taken by another process; looking again");
+  }
+  throw new PilinkError(
+    "broker-not-started",
+    "The managed broker could not be started: its address was taken by others again and again. Name a broker with --url.",
+    { value: context.target?.shownUrl ?? context.home },
+  );
+}
+
+/** One attempt at a broker at a place that the person named; undefined where the place was taken meanwhile. */
+async function settleAt(context: Context, target: BrokerAddress): Promise<EnsuredBroker | undefined> {
+  const place = { host: target.bindHost, port: target.port };
+  const record = await livingAt(context.home, target);
+  const kept = record && (await keepOrEnd(context, record));
+  if (kept) return kept;
+  const probe = await probeBroker(target, { timeoutMs: context.silenceMs });
+  if (probe.kind === "mqtt") return external(target);
+  if (probe.kind !== "refused") throw notMqtt(target.shownUrl, probe);
+  // A home's only broker is its default one, also when it was started by its URL.
+  const local = record?.local === true || (await livingLocal(context.home)) === undefined;
+  return start(context, place, local);
+}
+
+/** One attempt at this home's own broker; undefined where its address was taken meanwhile. */
+async function settleLocal(context: Context): Promise<EnsuredBroker | undefined> {
+  const known = await readLocalRecord(context.home);
+  const kept = known && known.alive !== "dead" && (await keepOrEnd(context, known.record));
+  if (kept) return kept;
+  // Members of a network know the address where it was, so it comes back there if it can.
+  const former = known?.record ?? (await readLocalStopMark(context.home));
+  if (former !== undefined && (await isFree(former))) return start(context, former, true);
+
+  const usual = { host: "127.0.0.1", port: context.defaultPort };
+  if (await isFree(usual)) return start(context, usual, true);
+  const stranger = await probeBroker(usual, { timeoutMs: Math.min(1_000, context.silenceMs) });
+  const started = await start(context, { host: usual.host, port: 0 }, true);
+  const what = stranger.kind === "mqtt" ? "Another broker" : "Something that is no MQTT broker";
+  const otherwise = stranger.kind === "mqtt" ? ` To use that one: --url ${mqttUrl(usual.host, usual.port)}.` : "";
+  return (
+    started && {
+      ...started,
+      note: `${what} listens on ${usual.host}:${usual.port}, so pilink's own runs on port ${started.port}.${otherwise}`,
+    }
+  );
+}
+
+/**
+ * Looks after a recorded broker whose process lives.
+ *
+ * @returns the broker where it can be used; undefined where it is gone now and another one may be started
+ */
+async function keepOrEnd(context: Context, record: BrokerRecord): Promise<EnsuredBroker | undefined> {
+  const probe = await probeBroker(record, { timeoutMs: context.silenceMs });
+  if (probe.kind === "mqtt") {
+    if (record.version === context.version) return managed(context, record, false);
+    const outcome = await endBroker(context.home, record, { onlyIfIdle: true });
+    if (outcome === "ended" || outcome === "killed") {
+      context.log(`replaced the managed broker of version ${record.version}`);
+      return undefined;
+    }
+    return {
+      ...(await managed(context, record, false)),
+      note: `The managed broker runs version ${record.version}, this is ${context.version}. It is replaced once it has no clients.`,
+    };
+  }
+  // A broker on its way out has closed its port before its process ends.
+  if (probe.kind === "refused" && (await hasEnded(record, context.silenceMs))) return undefined;
+  context.log(`the managed broker at ${record.url} (process ${record.process.pid}) does not answer; replacing it`);
+  // Where the process is not provably the recorded one, the record is what is wrong.
+  if ((await endBroker(context.home, record, { graceMs: 1_000 })) === "left") await removeRecord(context.home, record);
+  return undefined;
+}
+
+async function start(context: Context, place: Place, local: boolean): Promise<EnsuredBroker | undefined> {
+  const { home, purpose } = context;
+  if (purpose === "reconnect") {
+    const mark = (await readStopMark(home, place)) ?? (local ? await readLocalStopMark(home) : undefined);
+    if (mark !== undefined) throw stopped(mark);
+  }
+  const outcome = await startBackground({
+    home,
+    host: place.host,
+    port: place.port,
+    local,
+    version: context.version,
+    idleMs: context.idleMs,
+    packetLimitBytes: context.packetLimitBytes,
+  });
+  if (outcome.kind === "address-in-use") return undefined;
+  return managed(context, outcome.record, true);
+}
+
+/** Whoever starts or uses a running broker on a person's word takes back that it was stopped. */
+async function managed(context: Context, record: BrokerRecord, started: boolean): Promise<EnsuredBroker> {
+  if (context.purpose === "command") await removeStopMarks(context.home, record, record.local);
+  const { host, port, process } = record;
+  return { url: context.target?.url ?? record.url, host, port, managed: true, started, pid: process.pid };
+}
+
+function external(target: BrokerAddress): EnsuredBroker {
+  return { url: target.url, host: target.host, port: target.port, managed: false, started: false };
+}
+
+async function isFree(place: Place): Promise<boolean> {
+  return (await probeBroker(place, { timeoutMs: 1_000 })).kind === "refused";
+}
+
+async function livingAt(home: string, target: BrokerAddress): Promise<BrokerRecord | undefined> {
+  const record = await readRecord(home, { host: target.bindHost, port: target.port });
+  return record !== undefined && livenessOf(record.process) !== "dead" ? record : undefined;
+}
+
+async function livingLocal(home: string): Promise<BrokerRecord | undefined> {
+  const known = await readLocalRecord(home);
+  return known !== undefined && known.alive !== "dead" ? known.record : undefined;
+}
+
+function notMqtt(url: string, probe: ProbeResult): PilinkError {
+  const found = {
+    mqtt: "answers",
+    refused: "does not answer",
+    closed: "closes every connection without an answer",
+    silent: "accepts connections but stays silent",
+    "not-mqtt": "answers, but not as an MQTT broker",
+  }[probe.kind];
+  return new PilinkError(
+    "broker-not-mqtt",
+    `What listens at ${url} ${found}. End that program, or name another broker or a free port with --url.`,
+    { value: url },
+  );
+}
+
+function stopped(place: Place): PilinkError {
+  return new PilinkError(
+    "broker-stopped",
+    `The managed broker at ${mqttUrl(place.host, place.port)} was stopped on purpose. Start it with /pilink server start.`,
+    { value: mqttUrl(place.host, place.port) },
+  );
+}

@@ -1,0 +1,35 @@
+import { PilinkError } from "../../protocol/errors.ts";
+import type { CommandScene } from "../commands.ts";
+import type { Connection } from "../connection.ts";
+
+/**
+ * The connection that a command needs.
+ *
+ * @throws PilinkError `not-joined` where this Pi is in no network
+ */
+export function requireConnection({ session }: CommandScene): Connection {
+  const { connection } = session;
+  if (connection === undefined) {
+    throw new PilinkError(
+      "not-joined",
+      "This agent is in no network. Run /pilink create <network> or /pilink join <network> first.",
+    );
+  }
+  return connection;
+}
+
+/**
+ * Makes sure that the person knows whom leaving cuts off.
+ *
+ * @param yes true where the person has said so already
+ * @returns false where the person changed its mind
+ * @throws PilinkError `bad-argument` where nobody can be asked
+ */
+export async function mayCutOff({ session, ctx }: CommandScene, yes: boolean): Promise<boolean> {
+  const { peer } = session.connection ?? {};
+  const others = peer?.dependents() ?? [];
+  if (peer === undefined || others.length === 0 || yes) return true;
+  const consequence = `You host the network "${peer.network}". Leaving ends it for ${others.join(", ")}.`;
+  if (!ctx.hasUI) throw new PilinkError("bad-argument", `${consequence} Add --yes to do it.`);
+  return ctx.ui.confirm(`Leave the network "${peer.network}"?`, consequence);
+}

@@ -1,0 +1,24 @@
+import { parseArguments } from "../arguments.ts";
+import type { Subcommand } from "../commands.ts";
+import { mayCutOff, requireConnection } from "./joined.ts";
+
+/** `/pilink leave` */
+export const leaveCommand: Subcommand = {
+  name: "leave",
+  usage: "/pilink leave [--yes]",
+  summary: "Leaves the network. If this agent hosts it, that ends it for everybody.",
+  async run(line, scene) {
+    const { options } = parseArguments(line, { yes: "switch" }, leaveCommand.usage);
+    const { session } = scene;
+    if (session.endEntering()) return session.say("The waiting was ended; this agent is in no network.");
+    const { peer } = requireConnection(scene);
+    const { network, name, state } = peer;
+    if (!(await mayCutOff(scene, options.yes === true))) return session.say(`Still in the network "${network}".`);
+    await session.leave();
+    session.say(
+      state === "closed"
+        ? `The network "${network}" had ended; "${name}" is in no network now.`
+        : `"${name}" has left the network "${network}".`,
+    );
+  },
+};

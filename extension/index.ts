@@ -1,0 +1,91 @@
+import { fileURLToPath } from "node:url";
+import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
+import { carriedConnection } from "./connection.ts";
+import { claimCopy, releaseCopy } from "./copies.ts";
+import { renderMessage } from "./renderer.ts";
+import type { Session } from "./session.ts";
+import { subcommandNames } from "./subcommands.ts";
+
+const ownPath = fileURLToPath(import.meta.url);
+const commandName = "pilink";
+const otherCommandName = "pilink-mqtt";
+
+/**
+ * What Pi loads. It registers one command, one renderer and event handlers, and opens nothing: everything else is
+ * imported when a person or a script first uses it, so that a Pi that never joins a network starts and ends as before.
+ */
+export default function pilink(pi: ExtensionAPI): void {
+  const other = claimCopy(ownPath);
+  if (other !== undefined) {
+    refuseSecondCopy(pi, other);
+    return;
+  }
+  let loading: Promise<Session> | undefined;
+  let session: Session | undefined;
+  const load = (): Promise<Session> => {
+    loading ??= import("./session.ts").then((module) => {
+      session = new module.Session(pi);
+      return session;
+    });
+    return loading;
+  };
+  const command = {
+    description: "Agents in other terminals: create or join a network, see who is there, send messages",
+    getArgumentCompletions: completeSubcommand,
+    handler: async (line: string, ctx: Parameters<Session["run"]>[1]) => (await load()).run(line, ctx),
+  };
+  let otherNameRegistered = false;
+
+  pi.registerCommand(commandName, command);
+  pi.registerMessageRenderer("pilink", renderMessage);
+
+  pi.on("session_start", async (_event, ctx) => {
+    const clash = findClash(pi);
+    if (clash !== undefined && !otherNameRegistered) {
+      otherNameRegistered = true;
+      pi.registerCommand(otherCommandName, command);
+      ctx.ui.notify(
+        `Another extension has a command /${commandName} as well: ${clash}. Use /${otherCommandName} for this one, or remove the other.`,
+        "warning",
+      );
+    }
+    if (carriedConnection() !== undefined || session !== undefined) (await load()).attach(ctx);
+  });
+  pi.on("session_shutdown", async ({ reason }) => {
+    releaseCopy(ownPath);
+    await session?.detach(reason);
+  });
+  pi.on("session_before_compact", () => session?.setCompacting(true));
+  pi.on("session_compact", () => session?.setCompacting(false));
+  pi.on("session_compact_failed", () => session?.setCompacting(false));
+  pi.on("input", ({ source }) => {
+    if (source !== "extension") session?.noteInput();
+  });
+  pi.on("context", ({ messages }) => session?.noteContext(messages));
+  pi.on("message_start", ({ message }) => {
+    if (message.role === "assistant") session?.noteAnswer();
+  });
+  pi.on("model_select", ({ model }) => session?.noteModel(model.id));
+}
+
+/** Two copies in one Pi (installed, and given with -e) would register every tool twice, and Pi would not start. */
+function refuseSecondCopy(pi: ExtensionAPI, other: string): void {
+  pi.on("session_start", (_event, ctx: ExtensionContext) => {
+    ctx.ui.notify(
+      `pilink is loaded twice. In use: ${other}. Ignored: ${ownPath}. Remove one of the two (pi list shows what is installed).`,
+      "warning",
+    );
+  });
+}
+
+/** @returns the path of another extension that registered the same command: Pi has renamed both then */
+function findClash(pi: ExtensionAPI): string | undefined {
+  const all = pi.getCommands().filter(({ name }) => name === commandName || name.startsWith(`${commandName}:`));
+  return all.length < 2 ? undefined : all.map(({ sourceInfo }) => sourceInfo.path).find((path) => path !== ownPath);
+}
+
+function completeSubcommand(prefix: string): { value: string; label: string }[] | null {
+  if (prefix.includes(" ")) return null;
+  const fitting = subcommandNames.filter((name) => name.startsWith(prefix));
+  return fitting.length === 0 ? null : fitting.map((name) => ({ value: name, label: name }));
+}
