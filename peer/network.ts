@@ -14,7 +14,7 @@ import { deleteSession, type LinkOptions } from "./link.ts";
 import { Membership } from "./membership.ts";
 import { Outbox } from "./outbox.ts";
 import type { EnterOptions, Peer } from "./peer.ts";
-import { isProvablyDead, type StateFolder, statePath, takeState } from "./state.ts";
+import { isDeadHere, type StateFolder, statePath, takeState } from "./state.ts";
 import { awaitVacancy } from "./vacancy.ts";
 import { Wire } from "./wire.ts";
 
@@ -89,7 +89,7 @@ async function enter(options: EnterOptions, attempt: (entry: Entry) => Promise<O
           ...(options.reach === undefined ? {} : { reach: options.reach }),
         },
         closingMs: options.closingMs ?? defaultClosingMs,
-        isDead: (other, otherEpoch) => isProvablyDead(pathOf(other), otherEpoch),
+        isDead: (other, otherEpoch) => isDeadHere(options.home, network, other, otherEpoch),
       });
     } catch (error) {
       await state.lock.release();

@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, renameSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { idSchema, newBox } from "../protocol/ids.ts";
@@ -84,6 +85,24 @@ export async function takeState(
 export async function isProvablyDead(path: string, epoch: string): Promise<boolean> {
   const holder = await readLock(path);
   return holder !== undefined && holder.extra.epoch === epoch && holder.alive === "dead";
+}
+
+/**
+ * The same for a life of which only the names are known: it may have come to the same broker by another address, and
+ * then it has its state under that address's name.
+ */
+export async function isDeadHere(home: string, network: string, name: string, epoch: string): Promise<boolean> {
+  const root = join(home, "networks");
+  let folders: string[];
+  try {
+    folders = await readdir(root);
+  } catch (cause) {
+    if (hasCode(cause, "ENOENT")) return false;
+    throw unusable(root, cause);
+  }
+  const own = folders.filter((folder) => folder === network || folder.startsWith(`${network}@`));
+  const verdicts = await Promise.all(own.map((folder) => isProvablyDead(join(root, folder, name), epoch)));
+  return verdicts.includes(true);
 }
 
 function makeState(path: string, file: BoxFile, lock: HeldLock, former: string | undefined): StateFolder {
