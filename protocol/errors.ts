@@ -88,6 +88,10 @@ export function quoteValue(value: unknown, lengthLimit = 80): string {
 
 /** The message of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message;
+  try {
+    if (thrown instanceof Error) return thrown.message;
+  } catch {
+    // A revoked proxy cannot even be asked what it is.
+  }
   return typeof thrown === "string" ? thrown : quoteValue(thrown);
 }
