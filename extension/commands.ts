@@ -8,6 +8,7 @@ import { helpText } from "./commands/help.ts";
 import { leaveCommand } from "./commands/leave.ts";
 import { sendCommand } from "./commands/send.ts";
 import { serverCommand } from "./commands/server.ts";
+import { setupCommand } from "./commands/setup.ts";
 import { statusCommand } from "./commands/status.ts";
 import type { Session } from "./session.ts";
 
@@ -27,6 +28,7 @@ export interface Subcommand {
 }
 
 const subcommands: readonly Subcommand[] = [
+  setupCommand,
   createCommand,
   joinCommand,
   leaveCommand,

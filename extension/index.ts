@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
 import { carriedConnection } from "./connection.ts";
 import { claimCopy, releaseCopy } from "./copies.ts";
-import { renderMessage } from "./renderer.ts";
+import { renderGo, renderMessage } from "./renderer.ts";
 import type { Session } from "./session.ts";
 import { subcommandNames } from "./subcommands.ts";
 
@@ -38,6 +38,7 @@ export default function pilink(pi: ExtensionAPI): void {
 
   pi.registerCommand(commandName, command);
   pi.registerMessageRenderer("pilink", renderMessage);
+  pi.registerMessageRenderer("pilink-go", renderGo);
 
   pi.on("session_start", async (_event, ctx) => {
     const clash = findClash(pi);

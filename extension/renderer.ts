@@ -21,6 +21,10 @@ export const renderMessage: MessageRenderer = (message, _options, theme) => {
   return box;
 };
 
+/** Draws the request to act on messages as one quiet line. */
+export const renderGo: MessageRenderer = (_message, _options, theme) =>
+  new Text(theme.fg("dim", "→ the model is asked to act on the messages above"), 1, 0);
+
 interface Shown {
   from: string | undefined;
   verified: boolean;

@@ -1,6 +1,6 @@
 import type { ExtensionAPI, ExtensionCommandContext, ExtensionContext } from "@earendil-works/pi-coding-agent";
 import type { InboxEntry, Peer } from "../peer/peer.ts";
-import { messageOf, PilinkError } from "../protocol/errors.ts";
+import { isPilinkError, messageOf } from "../protocol/errors.ts";
 import { runCommand } from "./commands.ts";
 import { type Connection, carriedConnection, carryConnection } from "./connection.ts";
 import { showFooter } from "./footer.ts";
@@ -75,10 +75,7 @@ export class Session {
     try {
       await runCommand(line, { session: this, ctx });
     } catch (error) {
-      this.say(
-        error instanceof PilinkError ? error.message : `Something went wrong in pilink: ${messageOf(error)}`,
-        "error",
-      );
+      this.say(isPilinkError(error) ? error.message : `Something went wrong in pilink: ${messageOf(error)}`, "error");
     }
   }
 

@@ -68,6 +68,19 @@ export class PilinkError extends Error {
 }
 
 /**
+ * True for a {@link PilinkError}, also for one of another copy of this module: what Pi's /reload leaves running holds
+ * the classes of before.
+ */
+export function isPilinkError(thrown: unknown): thrown is PilinkError {
+  return (
+    thrown instanceof Error &&
+    thrown.name === "PilinkError" &&
+    "code" in thrown &&
+    Object.hasOwn(errorCodes, String(thrown.code))
+  );
+}
+
+/**
  * Shortens a value for use inside an error message, and removes what a terminal would obey.
  *
  * @param value anything, also something that cannot be serialised
