@@ -21,6 +21,27 @@ export function splitWord(line: string): [string, string] {
 }
 
 /**
+ * Splits what `/pilink send` was given into receivers and text.
+ *
+ * @returns the names, or `all`; the text as it was typed, without a quotation mark or a space changed
+ * @throws PilinkError `bad-argument` for a list with a space in it: what follows could be a name or the text
+ */
+export function splitReceivers(line: string): { to: string[] | "all"; text: string } {
+  const [list, text] = splitWord(line);
+  if (list.endsWith(",") || text.startsWith(",")) {
+    throw new PilinkError(
+      "bad-argument",
+      `${quoteValue(list)}: write several names without a space between them, as dev,prod.`,
+      {
+        value: list,
+      },
+    );
+  }
+  const names = list.split(",").filter((name) => name !== "");
+  return { to: names.includes("all") ? "all" : names, text };
+}
+
+/**
  * Reads the arguments of a subcommand as a shell would: words by white space, quotes hold them together.
  *
  * @param line what followed the subcommand

@@ -4,13 +4,15 @@ import { splitWord } from "./arguments.ts";
 import { agentsCommand } from "./commands/agents.ts";
 import { createCommand, joinCommand } from "./commands/enter.ts";
 import { goCommand } from "./commands/go.ts";
-import { helpText } from "./commands/help.ts";
+import { describeAll, describeUse } from "./commands/help.ts";
 import { leaveCommand } from "./commands/leave.ts";
 import { sendCommand } from "./commands/send.ts";
 import { serverCommand } from "./commands/server.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { statusCommand } from "./commands/status.ts";
 import type { Session } from "./session.ts";
+import { subcommandNames } from "./subcommands.ts";
+import { findNearest } from "./texts.ts";
 
 /** What a subcommand works with. */
 export interface CommandScene {
@@ -27,7 +29,18 @@ export interface Subcommand {
   run(line: string, scene: CommandScene): Promise<void>;
 }
 
-const subcommands: readonly Subcommand[] = [
+const helpCommand: Subcommand = {
+  name: "help",
+  usage: "/pilink help [command]",
+  summary: "Says how the commands are used.",
+  async run(line, { session }) {
+    const name = line.trim();
+    session.say(name === "" ? describeAll(subcommands) : describeUse(findSubcommand(name)));
+  },
+};
+
+/** Every subcommand, in the order in which help shows them. */
+export const subcommands: readonly Subcommand[] = [
   setupCommand,
   createCommand,
   joinCommand,
@@ -37,29 +50,31 @@ const subcommands: readonly Subcommand[] = [
   goCommand,
   statusCommand,
   serverCommand,
+  helpCommand,
 ];
 
 const aliases: Readonly<Record<string, string>> = { disconnect: "leave" };
 
 /**
- * Runs what was typed after `/pilink`.
+ * Runs what was typed after `/pilink`; nothing typed is `status` in a network, else `help`.
  *
  * @throws PilinkError what the subcommand throws; `bad-argument` for an unknown one
  */
 export async function runCommand(line: string, scene: CommandScene): Promise<void> {
   const [word, rest] = splitWord(line);
-  if (word === "help") return scene.session.say(helpText(subcommands, rest.trim()));
-  if (word === "") {
-    if (scene.session.connection === undefined) return scene.session.say(helpText(subcommands, ""));
-    return statusCommand.run("", scene);
-  }
-  const subcommand = subcommands.find(({ name }) => name === (aliases[word] ?? word));
-  if (subcommand === undefined) {
-    throw new PilinkError(
-      "bad-argument",
-      `There is no subcommand ${quoteValue(word)}. There are: ${subcommands.map(({ name }) => name).join(", ")}, help.`,
-      { value: word },
-    );
-  }
+  const { connection, carried } = scene.session;
+  const isEntering = connection !== undefined || carried.attempt !== undefined;
+  const subcommand = word === "" ? (isEntering ? statusCommand : helpCommand) : findSubcommand(word);
   await subcommand.run(rest, scene);
+}
+
+function findSubcommand(word: string): Subcommand {
+  const found = subcommands.find(({ name }) => name === (aliases[word] ?? word));
+  if (found !== undefined) return found;
+  const nearest = findNearest(word, [...subcommandNames, ...Object.keys(aliases)]);
+  throw new PilinkError(
+    "bad-argument",
+    `There is no command /pilink ${quoteValue(word)}.${nearest === undefined ? "" : ` Did you mean /pilink ${nearest}?`} There are: ${subcommandNames.join(", ")}.`,
+    { value: word },
+  );
 }

@@ -9,25 +9,79 @@ export interface Connection {
     managed: boolean;
     /** True where nobody named an address: then nobody else has to name it either. */
     isDefault: boolean;
+    /** True where the broker was given a user name. */
+    hasAccount: boolean;
   };
+}
+
+/** How a notice is shown. */
+export type NoticeType = "info" | "warning" | "error";
+
+/** A notice that waits for a session to be shown in. */
+export interface Notice {
+  text: string;
+  type: NoticeType;
+}
+
+/** The session of the moment, as whatever outlives it sees it. */
+export interface Attachment {
+  notify(notice: Notice): void;
+  /** The connection, or anything that is shown of it, has changed. */
+  refresh(): void;
+  /** False once Pi has replaced the session. */
+  isAlive(): boolean;
+}
+
+/** An attempt to enter a network that is under way. */
+export interface Attempt {
+  controller: AbortController;
+  done: Promise<void>;
+}
+
+/** What all sessions of a Pi process have in common, one after the other. */
+export interface Carried {
+  connection: Connection | undefined;
+  /** None between two sessions: nothing asynchronous may touch what belonged to the former one. */
+  attachment: Attachment | undefined;
+  attempt: Attempt | undefined;
+  unsaid: Notice[];
+  /** Ends the listening to the peer. */
+  unfollow: (() => void) | undefined;
+  /** True once Pi quits: nothing is entered any more. */
+  isOver: boolean;
 }
 
 // /new, /resume, /fork and /reload give the extension a new runtime, /reload even new modules. What has to survive
 // them is kept under a symbol of the registry, because no module is there before and after.
 const key = Symbol.for("pilink-mqtt.connection");
 
-/** The connection of this Pi process, if it is in a network. */
-export function carriedConnection(): Connection | undefined {
-  const carried: unknown = Reflect.get(globalThis, key);
-  return isConnection(carried) ? carried : undefined;
+/** What this Pi process carries from session to session, if pilink was used in it. */
+export function findCarried(): Carried | undefined {
+  const found: unknown = Reflect.get(globalThis, key);
+  return isCarried(found) ? found : undefined;
 }
 
-/** Keeps a connection for the sessions that follow, or forgets it. */
-export function carryConnection(connection: Connection | undefined): void {
-  if (connection === undefined) Reflect.deleteProperty(globalThis, key);
-  else Reflect.set(globalThis, key, connection);
+/** The same, made where there is none yet. */
+export function openCarried(): Carried {
+  const found = findCarried();
+  if (found !== undefined) return found;
+  const carried: Carried = {
+    connection: undefined,
+    attachment: undefined,
+    attempt: undefined,
+    unsaid: [],
+    unfollow: undefined,
+    isOver: false,
+  };
+  Reflect.set(globalThis, key, carried);
+  return carried;
 }
 
-function isConnection(value: unknown): value is Connection {
-  return typeof value === "object" && value !== null && "peer" in value && "broker" in value;
+/** Forgets what was carried, at the end of the process. */
+export function dropCarried(carried: Carried): void {
+  if (findCarried() === carried) Reflect.deleteProperty(globalThis, key);
+}
+
+function isCarried(value: unknown): value is Carried {
+  return typeof value === "object" && value !== null && "connection" in value && "unsaid" in value;
 }

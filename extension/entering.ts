@@ -4,6 +4,7 @@ import { describeAddress } from "../peer/address.ts";
 import { resolveSettings, type Settings } from "../peer/config.ts";
 import { createNetwork, joinNetwork } from "../peer/network.ts";
 import type { EnterOptions } from "../peer/peer.ts";
+import { PilinkError } from "../protocol/errors.ts";
 import { makeName, parseName } from "../protocol/names.ts";
 import { homeFolder } from "../store/folder.ts";
 import type { Connection } from "./connection.ts";
@@ -11,9 +12,11 @@ import type { Connection } from "./connection.ts";
 /** What a person asked for. */
 export interface EnterRequest {
   kind: "create" | "join";
-  network: string;
-  flags: Pick<Settings, "url" | "name" | "role">;
+  /** As it was typed; undefined where the settings are to name it. */
+  network: string | undefined;
+  flags: Settings;
   about: string | undefined;
+  usage: string;
 }
 
 /** What is known about the session that enters. */
@@ -22,8 +25,20 @@ export interface EnterSurroundings {
   sessionName: string | undefined;
   model: string | undefined;
   env: Readonly<Record<string, string | undefined>>;
-  onWaiting: (reason: string, forMs: number) => void;
-  signal: AbortSignal;
+}
+
+/** How to enter, checked as far as it can be without a broker. */
+export interface EnterPlan {
+  kind: "create" | "join";
+  network: string;
+  name: string;
+  home: string;
+  settings: Settings;
+  folder: string;
+  model: string | undefined;
+  about: string | undefined;
+  /** What was made of what the person typed. */
+  notes: string[];
 }
 
 /** A connection that stands, with what a person should hear about how it came to be. */
@@ -33,69 +48,95 @@ export interface Entered {
 }
 
 /**
+ * Finds out what entering would need, without changing anything.
+ *
+ * @throws PilinkError `bad-name`, `bad-argument`, `bad-config`
+ */
+export function planEntering(request: EnterRequest, surroundings: EnterSurroundings): EnterPlan {
+  const { kind, flags, about, usage } = request;
+  const { folder, env, sessionName, model } = surroundings;
+  const home = homeFolder(env);
+  const { values: settings } = resolveSettings({ home, folder, env, flags });
+  const typed = request.network ?? settings.network;
+  if (typed === undefined) throw new PilinkError("bad-argument", `Which network? Usage: ${usage}`);
+  const network = parseName(typed, "network");
+  const name = settings.name === undefined ? makeName(sessionName ?? basename(folder)) : parseName(settings.name);
+  if (settings.name !== undefined && name === "all") {
+    throw new PilinkError("bad-name", 'The peer name "all" means everybody. Choose another one with --name.', {
+      value: name,
+    });
+  }
+  const notes = [
+    ...(network === typed ? [] : [`"${typed}" was made into the network name "${network}".`]),
+    ...(settings.name === undefined || settings.name === name
+      ? []
+      : [`"${settings.name}" was made into the name "${name}".`]),
+  ];
+  return { kind, network, name: name === "all" ? "agent" : name, home, settings, folder, model, about, notes };
+}
+
+/**
  * Makes sure that a broker is there, and creates or joins a network on it.
  *
- * @throws PilinkError what `resolveSettings`, `ensureBroker`, `createNetwork` and `joinNetwork` throw
+ * @param onWaiting called when it takes longer than a moment, with what it waits for and how long at most
+ * @throws PilinkError what `ensureBroker`, `createNetwork` and `joinNetwork` throw
  */
-export async function enterNetwork(request: EnterRequest, surroundings: EnterSurroundings): Promise<Entered> {
-  const { folder, env } = surroundings;
-  const home = homeFolder(env);
-  const { values } = resolveSettings({ home, folder, env, flags: request.flags });
-  const network = parseName(request.network, "network");
-  const name = ownName(values.name, surroundings);
-  const broker = await ensureBroker({ home, url: values.url });
-  const peer = await (request.kind === "create" ? createNetwork : joinNetwork)({
+export async function enterNetwork(
+  plan: EnterPlan,
+  onWaiting: (reason: string, forMs: number) => void,
+  signal: AbortSignal,
+): Promise<Entered> {
+  const { kind, network, name, home, settings, folder, notes } = plan;
+  const { url } = settings;
+  const broker = await ensureBroker({ home, url });
+  const peer = await (kind === "create" ? createNetwork : joinNetwork)({
     network,
     name,
-    nameChosen: values.name !== undefined,
+    nameChosen: settings.name !== undefined,
     home,
     url: broker.url,
-    managed: values.url === undefined,
+    managed: url === undefined,
     folder,
-    onWaiting: surroundings.onWaiting,
-    signal: surroundings.signal,
-    reach: async () => (await ensureBroker({ home, url: values.url, purpose: "reconnect" })).url,
-    ...optional({
-      username: values.username,
-      password: values.password,
-      role: values.role,
-      model: surroundings.model,
-      about: request.about,
-      keepaliveMs: values.keepaliveMs,
-      closingMs: values.closingMs,
-      acceptUnverified: values.acceptUnverified,
+    onWaiting,
+    signal,
+    reach: async () => (await ensureBroker({ home, url, purpose: "reconnect" })).url,
+    ...pickSet({
+      username: settings.username,
+      password: settings.password,
+      ca: settings.ca,
+      role: settings.role,
+      model: plan.model,
+      about: plan.about,
+      keepaliveMs: settings.keepaliveMs,
+      closingMs: settings.closingMs,
+      acceptUnverified: settings.acceptUnverified,
     }),
   });
-  const notes = [
-    ...(broker.note === undefined ? [] : [broker.note]),
-    ...(network === request.network ? [] : [`The network is called "${network}".`]),
-    ...(values.name === undefined || peer.name === values.name ? [] : [`This agent is called "${peer.name}".`]),
-    ...(values.name !== undefined || peer.name === name
-      ? []
-      : [`The name "${name}" was taken: this agent is "${peer.name}".`]),
-  ];
   return {
     connection: {
       peer,
-      broker: { url: describeAddress(broker.url), managed: broker.managed, isDefault: values.url === undefined },
+      broker: {
+        url: describeAddress(broker.url),
+        managed: broker.managed,
+        isDefault: url === undefined,
+        hasAccount: settings.username !== undefined || new URL(broker.url).username !== "",
+      },
     },
-    notes,
+    notes: [
+      ...notes,
+      ...(peer.name === name ? [] : [`The name "${name}" is taken, so this agent is "${peer.name}".`]),
+      ...(broker.note === undefined ? [] : [broker.note]),
+    ],
   };
-}
-
-/** A name that a person chose, or one made of Pi's session name or the folder's. */
-function ownName(chosen: string | undefined, { sessionName, folder }: EnterSurroundings): string {
-  if (chosen !== undefined) return parseName(chosen);
-  return makeName(sessionName ?? basename(folder));
 }
 
 type Optional = Pick<
   EnterOptions,
-  "username" | "password" | "role" | "model" | "about" | "keepaliveMs" | "closingMs" | "acceptUnverified"
+  "username" | "password" | "ca" | "role" | "model" | "about" | "keepaliveMs" | "closingMs" | "acceptUnverified"
 >;
 
 /** Leaves out what is not set. */
-function optional(values: { [Key in keyof Optional]: Optional[Key] | undefined }): Optional {
+function pickSet(values: { [Key in keyof Optional]: Optional[Key] | undefined }): Optional {
   const set: Optional = {};
   for (const [key, value] of Object.entries(values)) if (value !== undefined) Object.assign(set, { [key]: value });
   return set;

@@ -1,24 +1,27 @@
 import type { ExtensionContext } from "@earendil-works/pi-coding-agent";
 import type { Peer } from "../peer/peer.ts";
+import { isUnseen } from "./reading.ts";
 import { count } from "./texts.ts";
 
 const key = "pilink";
 
 /** Shows in the footer where this agent is, or nothing where it is in no network. */
-export function showFooter(ctx: ExtensionContext, peer: Peer | undefined): void {
+export function showFooter({ ui, mode }: ExtensionContext, peer: Peer | undefined): void {
   if (peer === undefined || peer.state === "left") {
-    ctx.ui.setStatus(key, undefined);
+    ui.setStatus(key, undefined);
     return;
   }
-  const { text, isWarning } = describeFooter(peer);
-  ctx.ui.setStatus(key, isWarning && ctx.mode === "tui" ? ctx.ui.theme.fg("warning", text) : text);
+  const { text, isWarning } = describePlace(peer);
+  ui.setStatus(key, isWarning && mode === "tui" ? ui.theme.fg("warning", text) : text);
 }
 
-function describeFooter(peer: Peer): { text: string; isWarning: boolean } {
+/** The footer's text, and whether it is about something that is not as it should be. */
+export function describePlace(peer: Peer): { text: string; isWarning: boolean } {
   const { network, name, state } = peer;
-  if (state !== "active") return { text: `${network} · ${name} · ${state}`, isWarning: true };
-  const { connected, unread } = peer.status();
-  const agents = count(peer.roster().length, "agent");
-  const parts = [network, name, connected ? agents : "offline", ...(unread === 0 ? [] : [`${unread} unread`])];
-  return { text: parts.join(" · "), isWarning: !connected };
+  const { connected } = peer.status();
+  const isWell = state === "active" && connected;
+  const place = state !== "active" ? state : connected ? count(peer.roster().length, "agent") : "offline";
+  const unread = peer.inbox().filter(isUnseen).length;
+  const parts = [network, name, place, ...(unread === 0 ? [] : [`${unread} unread`])];
+  return { text: parts.join(" · "), isWarning: !isWell };
 }

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
-import { carriedConnection } from "./connection.ts";
+import { findCarried } from "./connection.ts";
 import { claimCopy, releaseCopy } from "./copies.ts";
 import { renderGo, renderMessage } from "./renderer.ts";
 import type { Session } from "./session.ts";
@@ -40,43 +40,53 @@ export default function pilink(pi: ExtensionAPI): void {
   pi.registerMessageRenderer("pilink", renderMessage);
   pi.registerMessageRenderer("pilink-go", renderGo);
 
-  pi.on("session_start", async (_event, ctx) => {
+  pi.on("session_start", async ({ reason }, ctx) => {
     const clash = findClash(pi);
     if (clash !== undefined && !otherNameRegistered) {
       otherNameRegistered = true;
       pi.registerCommand(otherCommandName, command);
-      ctx.ui.notify(
-        `Another extension has a command /${commandName} as well: ${clash}. Use /${otherCommandName} for this one, or remove the other.`,
-        "warning",
-      );
+      if (isFirst(reason)) {
+        ctx.ui.notify(
+          `Another extension has a command /${commandName} as well: ${clash}. Use /${otherCommandName} for this one, or remove the other.`,
+          "warning",
+        );
+      }
     }
-    if (carriedConnection() !== undefined || session !== undefined) (await load()).attach(ctx);
+    if (findCarried() !== undefined) (await load()).attach(ctx);
   });
   pi.on("session_shutdown", async ({ reason }) => {
     releaseCopy(ownPath);
     await session?.detach(reason);
   });
-  pi.on("session_before_compact", () => session?.setCompacting(true));
-  pi.on("session_compact", () => session?.setCompacting(false));
-  pi.on("session_compact_failed", () => session?.setCompacting(false));
+  pi.on("session_before_compact", () => session?.noteCompacting(true));
+  pi.on("session_compact", () => session?.noteCompacting(false));
+  pi.on("session_compact_failed", () => session?.noteCompacting(false));
+  pi.on("agent_start", () => session?.noteRunning(true));
+  pi.on("agent_settled", () => session?.noteRunning(false));
   pi.on("input", ({ source }) => {
-    if (source !== "extension") session?.noteInput();
+    if (source !== "extension") session?.reading.restart();
   });
-  pi.on("context", ({ messages }) => session?.noteContext(messages));
+  pi.on("context", ({ messages }) => session?.noteRequest(messages));
   pi.on("message_start", ({ message }) => {
     if (message.role === "assistant") session?.noteAnswer();
   });
-  pi.on("model_select", ({ model }) => session?.noteModel(model.id));
+  pi.on("model_select", ({ model }) => findCarried()?.connection?.peer.describe({ model: model.id }));
 }
 
 /** Two copies in one Pi (installed, and given with -e) would register every tool twice, and Pi would not start. */
 function refuseSecondCopy(pi: ExtensionAPI, other: string): void {
-  pi.on("session_start", (_event, ctx: ExtensionContext) => {
+  pi.on("session_start", ({ reason }, ctx: ExtensionContext) => {
+    if (!isFirst(reason)) return;
     ctx.ui.notify(
       `pilink is loaded twice. In use: ${other}. Ignored: ${ownPath}. Remove one of the two (pi list shows what is installed).`,
       "warning",
     );
   });
+}
+
+/** What is wrong with the installation is told once, not with every new session. */
+function isFirst(reason: string): boolean {
+  return reason === "startup" || reason === "reload";
 }
 
 /** @returns the path of another extension that registered the same command: Pi has renamed both then */

@@ -1,88 +1,146 @@
 import type { ExtensionAPI, ExtensionCommandContext, ExtensionContext } from "@earendil-works/pi-coding-agent";
 import type { InboxEntry, Peer } from "../peer/peer.ts";
-import { isPilinkError, messageOf } from "../protocol/errors.ts";
+import { cleanText } from "../protocol/clean.ts";
+import { messageOf } from "../protocol/errors.ts";
+import { endCarried } from "./attempt.ts";
 import { runCommand } from "./commands.ts";
-import { type Connection, carriedConnection, carryConnection } from "./connection.ts";
+import {
+  type Attachment,
+  type Carried,
+  type Connection,
+  type Notice,
+  type NoticeType,
+  openCarried,
+} from "./connection.ts";
 import { showFooter } from "./footer.ts";
-import { idOf, injectWaiting, startTurn } from "./injection.ts";
-import { followPeer, type NoticeType } from "./notices.ts";
-import { Run } from "./run.ts";
+import { idsIn, injectWaiting, startTurn } from "./injection.ts";
+import { followPeer } from "./notices.ts";
+import { isUnseen, Reading } from "./reading.ts";
+import { describeFault } from "./texts.ts";
 import { addTools, removeTools } from "./tools.ts";
 
 // Pi waits for `session_shutdown` as long as it takes; a person who quits does not.
 const quitLimitMs = 900;
+// A session that can take no message tells nobody when it can again in every case: it is asked.
+const retryMs = 100;
 
 /**
  * One runtime of the extension: what joins the peer, which outlives it, to the Pi session of the moment.
- * Pi's `pi` and `ctx` throw once their session has been replaced, so nothing asynchronous holds on to them: everything
- * goes through this object, which has none between two sessions.
+ * Pi's `pi` and `ctx` throw once their session has been replaced. Nothing asynchronous holds on to them: it goes to
+ * the attachment in what is carried, and there is none between two sessions.
  */
-export class Session {
+export class Session implements Attachment {
   readonly #pi: ExtensionAPI;
+  readonly #carried = openCarried();
+  readonly reading = new Reading();
   #ctx: ExtensionContext | undefined;
-  #unfollow: (() => void) | undefined;
   #followed: Peer | undefined;
-  #compacting = false;
-  #inContext: string[] = [];
-  #unsaid: { text: string; type: NoticeType }[] = [];
-  #entering: AbortController | undefined;
-  readonly #run = new Run();
+  #toolsOf: Peer | undefined;
+  #isCompacting = false;
+  #isRunning = false;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(pi: ExtensionAPI) {
     this.#pi = pi;
   }
 
-  /** The connection of this Pi, also while its network is suspended or closed. */
-  get connection(): Connection | undefined {
-    return carriedConnection();
+  /** What this Pi carries from session to session. */
+  get carried(): Carried {
+    return this.#carried;
   }
 
-  /** A session has begun, or has been given to this runtime. Idempotent. */
-  attach(ctx: ExtensionContext): void {
+  /** The connection of this Pi, also while its network is suspended or closed. */
+  get connection(): Connection | undefined {
+    return this.#carried.connection;
+  }
+
+  /**
+   * A session has begun, or has been given to this runtime. Idempotent.
+   *
+   * @returns false where another living session of this process has the connection: it stays there
+   */
+  attach(ctx: ExtensionContext): boolean {
+    const holder = this.#carried.attachment;
+    if (holder !== undefined && holder !== this && holder.isAlive()) return false;
+    this.#carried.attachment = this;
     this.#ctx = ctx;
-    const { peer } = this.connection ?? {};
-    if (peer !== undefined && this.#followed !== peer) this.#follow(peer);
-    for (const { text, type } of this.#unsaid.splice(0)) ctx.ui.notify(text, type);
-    this.#inject();
-    this.#showFooter();
+    for (const notice of this.#carried.unsaid.splice(0)) this.notify(notice);
+    this.refresh();
+    return true;
   }
 
   /** The session ends: at `quit` the peer leaves, otherwise the next session gets it. */
   async detach(reason: string): Promise<void> {
     const ctx = this.#ctx;
-    const { peer } = this.connection ?? {};
-    this.#unfollow?.();
-    this.#unfollow = undefined;
-    this.#followed = undefined;
+    const carried = this.#carried;
     this.#ctx = undefined;
-    if (peer === undefined) return;
-    if (reason === "quit") {
-      this.#entering?.abort();
-      carryConnection(undefined);
-      await Promise.race([
-        peer.leave(quitLimitMs),
-        new Promise<void>((resolve) => setTimeout(resolve, quitLimitMs).unref()),
-      ]);
-      return;
+    clearTimeout(this.#retry);
+    if (carried.attachment !== this) return;
+    carried.attachment = undefined;
+    const { peer } = carried.connection ?? {};
+    // A reloaded session keeps its messages; any other end takes along what no model has read (hazard 13).
+    if (peer !== undefined && ctx !== undefined && reason !== "reload") {
+      try {
+        peer.releaseSession(ctx.sessionManager.getSessionId());
+      } catch (error) {
+        this.say(describeFault(error), "warning");
+      }
     }
-    // A reloaded session keeps its messages; any other end takes along what no model has seen (hazard 13).
-    if (reason !== "reload" && ctx !== undefined) peer.releaseSession(ctx.sessionManager.getSessionId());
+    if (reason === "quit") await endCarried(carried, quitLimitMs);
+  }
+
+  isAlive(): boolean {
+    try {
+      return this.#ctx?.cwd !== undefined;
+    } catch {
+      // Pi's own way to say that the session has been replaced.
+      return false;
+    }
   }
 
   /** Runs a line that a person typed after `/pilink`. Every answer and every error is a notice. */
   async run(line: string, ctx: ExtensionCommandContext): Promise<void> {
-    this.attach(ctx);
+    if (!this.attach(ctx)) {
+      ctx.ui.notify("pilink is used by another session of this Pi process. Run the command there.", "error");
+      return;
+    }
     try {
       await runCommand(line, { session: this, ctx });
     } catch (error) {
-      this.say(isPilinkError(error) ? error.message : `Something went wrong in pilink: ${messageOf(error)}`, "error");
+      this.say(describeFault(error), "error");
     }
   }
 
-  /** Shows a notice now, or when the next session begins. */
+  /** Shows a notice in the session of the moment, or in the next one. */
   say(text: string, type: NoticeType = "info"): void {
-    if (this.#ctx === undefined) this.#unsaid.push({ text, type });
-    else this.#ctx.ui.notify(text, type);
+    const notice = { text, type };
+    const { attachment } = this.#carried;
+    if (attachment === undefined) this.#carried.unsaid.push(notice);
+    else attachment.notify(notice);
+  }
+
+  notify(notice: Notice): void {
+    try {
+      // Roles, reasons and subjects come from other agents; a terminal would obey what is in them.
+      this.#ctx?.ui.notify(cleanText(notice.text), notice.type);
+    } catch {
+      // The session was replaced without a word: the next one tells it.
+      this.#carried.unsaid.push(notice);
+    }
+  }
+
+  refresh(): void {
+    if (this.#ctx === undefined) return;
+    try {
+      const { peer } = this.#carried.connection ?? {};
+      if (peer !== undefined) this.#follow(peer);
+      this.#offerTools(peer);
+      if (peer !== undefined) this.#inject(peer);
+      showFooter(this.#ctx, peer);
+    } catch (error) {
+      // What calls this is a timer or a socket: an error would end Pi.
+      if (this.isAlive()) this.say(`pilink could not use the session: ${messageOf(error)}`, "warning");
+    }
   }
 
   /** Pi's name for the session, where it has one. */
@@ -90,125 +148,108 @@ export class Session {
     return this.#pi.getSessionName();
   }
 
-  /** Takes over a connection that has just been made. */
-  adopt(connection: Connection): void {
-    carryConnection(connection);
-    this.#run.restart();
-    this.#follow(connection.peer);
-    this.#inject();
-    this.#showFooter();
-  }
-
-  /** An attempt to enter that `/pilink leave` can end. */
-  beginEntering(): AbortController {
-    this.#entering?.abort();
-    this.#entering = new AbortController();
-    return this.#entering;
-  }
-
-  /** Ends an attempt to enter. @returns false where there was none */
-  endEntering(attempt?: AbortController): boolean {
-    const running = this.#entering;
-    if (running === undefined || (attempt !== undefined && attempt !== running)) return false;
-    this.#entering = undefined;
-    if (attempt === undefined) running.abort();
+  /**
+   * Takes over a connection that has just been made.
+   *
+   * @returns false where Pi is quitting: the caller lets the peer leave
+   */
+  adopt(connection: Connection): boolean {
+    const carried = this.#carried;
+    if (carried.isOver) return false;
+    carried.connection = connection;
+    this.reading.restart();
+    carried.attachment?.refresh();
     return true;
   }
 
   /** Leaves the network, and forgets it. */
   async leave(): Promise<void> {
-    const { peer } = this.connection ?? {};
+    const { peer } = this.#carried.connection ?? {};
     if (peer === undefined) return;
-    this.#unfollow?.();
-    this.#unfollow = undefined;
-    this.#followed = undefined;
-    carryConnection(undefined);
-    removeTools(this.#pi);
+    this.#forget();
     await peer.leave();
-    this.#showFooter();
   }
 
   /**
-   * Starts one turn on the messages that no model has seen.
+   * Starts one turn on the messages that no model has read.
    *
    * @returns them; nothing was started where there are none
    */
   go(peer: Peer): InboxEntry[] {
-    this.#run.restart();
-    this.#inject();
-    const entries = peer.inbox().filter((entry) => entry.state === "injected");
-    if (this.#ctx !== undefined && entries.length > 0) startTurn({ pi: this.#pi, ctx: this.#ctx }, entries);
+    this.reading.restart();
+    this.#inject(peer);
+    const entries = peer.inbox().filter(isUnseen);
+    if (entries.length > 0) startTurn(this.#pi, entries, peer.state === "active");
     return entries;
   }
 
-  setCompacting(compacting: boolean): void {
-    this.#compacting = compacting;
-    if (!compacting) this.#inject();
+  /** True if a message can be put into the session, and a turn started. */
+  canTake(): boolean {
+    if (this.#ctx === undefined) return false;
+    return this.#ctx.isIdle() || (this.#isRunning && !this.#isCompacting);
   }
 
-  get isCompacting(): boolean {
-    return this.#compacting;
+  noteCompacting(isCompacting: boolean): void {
+    this.#isCompacting = isCompacting;
+    if (!isCompacting) this.refresh();
   }
 
-  /** The person has spoken to the model. */
-  noteInput(): void {
-    this.#run.restart();
+  noteRunning(isRunning: boolean): void {
+    this.#isRunning = isRunning;
+    this.refresh();
   }
 
   /** These messages are about to go to the model. */
-  noteContext(messages: readonly object[]): void {
-    const { peer } = this.connection ?? {};
-    if (peer === undefined) return;
-    const present = new Set(messages.flatMap((message) => readId(message) ?? []));
-    const fresh = peer
-      .inbox()
-      .filter(({ id, state }) => present.has(id) && (state === "injected" || state === "unread"));
-    for (const { hops, trace } of fresh) this.#run.takeIn(hops, trace);
-    this.#inContext = fresh.map(({ id }) => id);
+  noteRequest(messages: readonly object[]): void {
+    const { peer } = this.#carried.connection ?? {};
+    if (peer !== undefined) this.reading.noteRequest(peer, idsIn(messages));
   }
 
-  /** The model has begun to answer: it has read what was in its context. */
+  /** The model has begun to answer. */
   noteAnswer(): void {
-    const { peer } = this.connection ?? {};
-    if (peer !== undefined && this.#inContext.length > 0) peer.markSeen(this.#inContext);
-    this.#inContext = [];
-  }
-
-  /** The model has changed. */
-  noteModel(model: string): void {
-    this.connection?.peer.describe({ model });
+    const { peer } = this.#carried.connection ?? {};
+    if (peer !== undefined && this.reading.noteAnswer(peer)) this.refresh();
   }
 
   #follow(peer: Peer): void {
-    this.#unfollow?.();
+    if (this.#followed === peer) return;
+    const carried = this.#carried;
+    carried.unfollow?.();
     this.#followed = peer;
-    this.#unfollow = followPeer(peer, {
+    carried.unfollow = followPeer(peer, {
       say: (text, type) => this.say(text, type),
-      onChanged: () => this.#showFooter(),
-      onMessage: () => this.#inject(),
-      onEnded: () => this.#onEnded(),
+      onChanged: () => carried.attachment?.refresh(),
+      onDisplaced: () => this.#forget(),
     });
-    if (peer.state === "active" || peer.state === "suspended") addTools(this.#pi, peer, this.#run);
   }
 
-  #onEnded(): void {
-    if (this.#ctx !== undefined) removeTools(this.#pi);
+  #forget(): void {
+    const carried = this.#carried;
+    carried.unfollow?.();
+    carried.unfollow = undefined;
+    carried.connection = undefined;
+    this.#followed = undefined;
+    carried.attachment?.refresh();
   }
 
-  #inject(): void {
-    const { peer } = this.connection ?? {};
-    if (peer === undefined || this.#ctx === undefined || this.#compacting) return;
-    injectWaiting(peer, { pi: this.#pi, ctx: this.#ctx });
-    this.#showFooter();
+  #offerTools(peer: Peer | undefined): void {
+    const isIn = peer !== undefined && (peer.state === "active" || peer.state === "suspended");
+    if (!isIn) {
+      if (this.#toolsOf !== undefined) removeTools(this.#pi);
+      this.#toolsOf = undefined;
+    } else if (this.#toolsOf !== peer) {
+      addTools(this.#pi, peer, this.reading);
+      this.#toolsOf = peer;
+    }
   }
 
-  #showFooter(): void {
-    if (this.#ctx !== undefined) showFooter(this.#ctx, this.connection?.peer);
+  #inject(peer: Peer): void {
+    if (this.#ctx === undefined || peer.status().unread === 0) return;
+    if (this.canTake()) {
+      injectWaiting(peer, { pi: this.#pi, ctx: this.#ctx });
+      return;
+    }
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.refresh(), retryMs).unref();
   }
-}
-
-function readId(message: object): string | undefined {
-  if (!("role" in message) || message.role !== "custom" || !("customType" in message) || !("details" in message))
-    return undefined;
-  return idOf(message.customType, message.details);
 }

@@ -1,17 +1,20 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { messageOf, PilinkError, quoteValue } from "../protocol/errors.ts";
+import { isPilinkError, messageOf, PilinkError, quoteValue } from "../protocol/errors.ts";
 import { describeIssues } from "../protocol/version.ts";
 import { hasCode } from "../store/folder.ts";
+import { parseAddress } from "./address.ts";
 
 const settingsSchema = z.strictObject({
   url: z.string().min(1).optional(),
   username: z.string().optional(),
   password: z.string().optional(),
+  ca: z.string().min(1).optional(),
   name: z.string().min(1).optional(),
   role: z.string().max(200).optional(),
   network: z.string().min(1).optional(),
+  delivery: z.literal("inject").optional(),
   keepaliveMs: z.int().min(1_000).max(600_000).optional(),
   closingMs: z.int().min(0).max(86_400_000).optional(),
   acceptUnverified: z.boolean().optional(),
@@ -26,7 +29,7 @@ export type SettingSource = "flag" | "environment" | "folder" | "home" | "defaul
 /** The settings that hold, and where each of them came from. */
 export interface ResolvedSettings {
   values: Settings;
-  sources: { [Key in keyof Settings]?: SettingSource };
+  sources: Record<keyof Settings, SettingSource>;
 }
 
 // Each variable with the setting that it stands for.
@@ -34,9 +37,11 @@ const variables = {
   PILINK_URL: "url",
   PILINK_USERNAME: "username",
   PILINK_PASSWORD: "password",
+  PILINK_CA: "ca",
   PILINK_NAME: "name",
   PILINK_ROLE: "role",
   PILINK_NETWORK: "network",
+  PILINK_DELIVERY: "delivery",
   PILINK_KEEPALIVE_MS: "keepaliveMs",
   PILINK_CLOSING_MS: "closingMs",
 } as const satisfies Record<string, keyof Settings>;
@@ -45,10 +50,11 @@ const numeric = new Set<string>(["keepaliveMs", "closingMs"]);
 
 /**
  * Collects the settings: flags before the environment before `.pilink.json` in the folder before `config.json` in the
- * home.
+ * home. What is set nowhere has no value here: its default stands where it is used.
  *
  * @param places the home (`PILINK_HOME`), the working folder, the environment, and what was given by flags
- * @throws PilinkError `bad-config` naming the file or variable, what is wrong with it, and the way out
+ * @throws PilinkError `bad-config` naming the file or variable, what is wrong with it, and the way out; `bad-argument`
+ *   where it is a flag
  */
 export function resolveSettings(places: {
   home: string;
@@ -60,55 +66,61 @@ export function resolveSettings(places: {
     ["home", readFile(join(places.home, "config.json"))],
     ["folder", readFile(join(places.folder, ".pilink.json"))],
     ["environment", readEnvironment(places.env)],
-    ["flag", places.flags],
+    ["flag", checkFlags(places.flags)],
   ];
-  const resolved: ResolvedSettings = { values: {}, sources: {} };
+  const values: Settings = {};
+  const sources: Partial<ResolvedSettings["sources"]> = {};
   for (const [source, layer] of layers) {
     for (const key of settingsSchema.keyof().options) {
+      sources[key] ??= "default";
       if (layer[key] === undefined) continue;
-      Object.assign(resolved.values, { [key]: layer[key] });
-      resolved.sources[key] = source;
+      Object.assign(values, { [key]: layer[key] });
+      sources[key] = source;
     }
   }
-  return resolved;
+  return { values, sources: sourcesSchema.parse(sources) };
 }
 
+const sourcesSchema = z.record(settingsSchema.keyof(), z.enum(["flag", "environment", "folder", "home", "default"]));
+
 function readFile(path: string): Settings {
+  const what = `The configuration ${path}`;
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
     if (hasCode(cause, "ENOENT", "ENOTDIR")) return {};
-    throw new PilinkError(
-      "bad-config",
-      `The configuration ${path} cannot be read: ${messageOf(cause)}. Mend or remove it.`,
-      {
-        value: path,
-        cause,
-      },
-    );
+    throw new PilinkError("bad-config", `${what} cannot be read: ${messageOf(cause)}. Mend or remove it.`, {
+      value: path,
+      cause,
+    });
   }
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text.replace(/^\ufeff/, ""));
   } catch (cause) {
-    throw new PilinkError(
-      "bad-config",
-      `The configuration ${path} is no JSON: ${messageOf(cause)}. Mend or remove it.`,
-      {
-        value: path,
-        cause,
-      },
-    );
+    // The parser's own message quotes the text around the fault, and there may be a password in it.
+    throw new PilinkError("bad-config", `${what} is no JSON: ${describePlace(text, cause)}. Mend or remove it.`, {
+      value: path,
+    });
   }
-  return check(value, `The configuration ${path}`);
+  return check(value, what, (key) => JSON.stringify(key));
+}
+
+/** Where V8's parser stumbled; without a position it was the end of the text. */
+function describePlace(text: string, error: unknown): string {
+  const position = /position (\d+)/.exec(messageOf(error))?.[1];
+  const before = text.slice(0, position === undefined ? text.length : Number(position)).split("\n");
+  return `it goes wrong in line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
 }
 
 function readEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {
   const found: Record<string, string | number> = {};
+  const names = new Map<string, string>();
   for (const [variable, key] of Object.entries(variables)) {
     const text = env[variable];
     if (text === undefined || text === "") continue;
+    names.set(key, variable);
     if (numeric.has(key) && !/^\d+$/.test(text)) {
       throw new PilinkError("bad-config", `${variable}=${quoteValue(text)} is no whole number of milliseconds.`, {
         value: text,
@@ -116,15 +128,41 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>): Set
     }
     found[key] = numeric.has(key) ? Number(text) : text;
   }
-  return check(found, "The environment");
+  return check(found, "The environment", (key) => names.get(key) ?? key);
 }
 
-function check(value: unknown, what: string): Settings {
+function checkFlags(flags: Settings): Settings {
+  try {
+    return check(flags, "The command", (key) => `--${key}`);
+  } catch (error) {
+    // What was just typed is no configuration.
+    if (isPilinkError(error))
+      throw new PilinkError("bad-argument", error.message, { value: error.value, cause: error });
+    throw error;
+  }
+}
+
+function check(value: unknown, what: string, nameOf: (key: string) => string): Settings {
   const parsed = settingsSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new PilinkError(
-    "bad-config",
-    `${what} does not fit: ${describeIssues(parsed.error)}. Known keys: ${settingsSchema.keyof().options.join(", ")}.`,
-    { value: what },
-  );
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const key = issue?.path[0];
+    const where = key === undefined ? "" : ` (${nameOf(String(key))})`;
+    throw new PilinkError(
+      "bad-config",
+      `${what} does not fit${where}: ${describeIssues(parsed.error)}. Known keys: ${settingsSchema.keyof().options.join(", ")}.`,
+      { value: what },
+    );
+  }
+  if (parsed.data.url === undefined) return parsed.data;
+  try {
+    parseAddress(parsed.data.url);
+  } catch (error) {
+    if (!isPilinkError(error)) throw error;
+    throw new PilinkError("bad-config", `${what} does not fit (${nameOf("url")}): ${error.message}`, {
+      value: error.value,
+      cause: error,
+    });
+  }
+  return parsed.data;
 }

@@ -22,7 +22,7 @@ export interface Newcomer {
   box: string;
   /** The life before this one in the same state folder. */
   former: string | undefined;
-  connection: Pick<LinkOptions, "url" | "username" | "password" | "keepaliveMs">;
+  connection: Pick<LinkOptions, "url" | "username" | "password" | "ca" | "keepaliveMs">;
   /** Whether the life of a record is provably dead. */
   isDead: (name: string, presence: Presence) => Promise<boolean>;
   signal: AbortSignal | undefined;

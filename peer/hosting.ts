@@ -39,9 +39,14 @@ export class Hosting {
         type: "granted",
         re: control.id,
         name: control.name,
-        to: this.#grants.get(control.name) ?? null,
+        to: this.grantOf(control.name),
       });
     }
+  }
+
+  /** The life that a name was granted to. */
+  grantOf(name: string): Grant | null {
+    return this.#grants.get(name) ?? null;
   }
 
   /** Keeps the granted names and the roster together. */

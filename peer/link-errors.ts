@@ -1,4 +1,5 @@
 import { messageOf, PilinkError, type PilinkErrorOptions } from "../protocol/errors.ts";
+import { explainCertificate } from "./certificate.ts";
 
 /**
  * The error for a call that the end of the connection cut short.
@@ -36,6 +37,8 @@ export function explainRefusal(error: unknown, address: string): PilinkError {
       cause,
     );
   }
+  const certificate = explainCertificate(error, address);
+  if (certificate !== undefined) return certificate;
   if (code === 4 || code === 5) {
     return new PilinkError(
       "broker-credentials",
@@ -59,7 +62,7 @@ export function explainRefusal(error: unknown, address: string): PilinkError {
   }
   return new PilinkError(
     "broker-not-mqtt",
-    `What listens at ${address} did not answer as an MQTT broker (${messageOf(error)}). Check the port: MQTT's own is 1883.`,
+    `What listens at ${address} did not answer as an MQTT broker (${messageOf(error)}). Check the port: MQTT's own is 1883, with TLS 8883.`,
     cause,
   );
 }

@@ -18,6 +18,8 @@ export interface LinkOptions {
   url: string;
   username?: string | undefined;
   password?: string | undefined;
+  /** The certificates (PEM) of the authorities to trust over TLS, instead of the system's. */
+  ca?: string | undefined;
   clientId: string;
   /** MQTT 3.1.1 §3.1.2.4: true throws away what the broker kept for this client id. */
   clean: boolean;
@@ -88,7 +90,7 @@ export class Link {
   /**
    * Connects for the first time. Later connections are made without being asked.
    *
-   * @throws PilinkError `broker-unreachable`, `broker-credentials`, `broker-refused`, `broker-protocol`, `broker-not-mqtt`
+   * @throws PilinkError `broker-unreachable`, `broker-credentials`, `broker-certificate`, `broker-refused`, `broker-protocol`, `broker-not-mqtt`
    */
   async open(): Promise<void> {
     this.#client = await this.#connect();
@@ -148,7 +150,7 @@ export class Link {
 
   async #connect(): Promise<MqttClient> {
     this.#conn += 1;
-    const { will, username, password } = this.#options;
+    const { will, username, password, ca } = this.#options;
     const options: IClientOptions = {
       protocolVersion: 4,
       clientId: this.#options.clientId,
@@ -160,9 +162,12 @@ export class Link {
       queueQoSZero: false,
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
+      ...(ca === undefined ? {} : { ca }),
       ...(will === undefined ? {} : { will: { ...textWill(will(this.#conn)), qos: 1 as const, retain: true } }),
     };
     const client = mqtt.connect(this.#url, options);
+    // Each call that is under way listens for the end of the connection, and there may be hundreds.
+    client.setMaxListeners(0);
     // Nagle's algorithm would hold a message back until the other side has acknowledged the one before: 40 ms.
     if (client.stream instanceof Socket) client.stream.setNoDelay(true);
     client.handleMessage = (packet, done) => {

@@ -1,16 +1,15 @@
 import type { EventEmitter } from "node:events";
 import type { Control } from "../protocol/control.ts";
 import { PilinkError } from "../protocol/errors.ts";
-import { newId } from "../protocol/ids.ts";
 import type { ClosingMark, Presence } from "../protocol/presence.ts";
 import { protocolVersion } from "../protocol/version.ts";
 import { answerLimitMs } from "./entrance.ts";
 import { sayFarewell } from "./farewell.ts";
-import type { Grant } from "./grants.ts";
 import { clearRecord, Hosting } from "./hosting.ts";
 import { type Description, type Identity, makePresence } from "./identity.ts";
 import type { Inbox } from "./inbox.ts";
 import type { LinkOptions } from "./link.ts";
+import { Naming } from "./naming.ts";
 import type { Outbox } from "./outbox.ts";
 import { Outlet } from "./outlet.ts";
 import { OwnRecord } from "./own-record.ts";
@@ -33,6 +32,9 @@ import { Sending } from "./sending.ts";
 import { Suspension } from "./suspension.ts";
 import { describeLife, listRoster, requireActive } from "./view.ts";
 import type { Wire } from "./wire.ts";
+
+// A host that is there answers within a round trip; one that has left never does.
+const departureLimitMs = 1_000;
 
 /** What a membership is made of. */
 export interface MembershipParts {
@@ -65,6 +67,7 @@ export class Membership implements Peer {
   readonly #care: RosterCare;
   readonly #hosting: Hosting | undefined;
   readonly #rivals: Rivals;
+  readonly #naming: Naming;
   readonly #rejected: Record<string, number> = {};
   #state: "open" | "closed" | "left" = "open";
   #leaving: Promise<void> | undefined;
@@ -105,7 +108,7 @@ export class Membership implements Peer {
       epoch: identity.epoch,
       isHost: identity.kind === "host",
       announce: () => this.#outlet.inBackground(this.announce()),
-      askGrant: () => this.#askGrant(),
+      askGrant: () => this.#naming.grantOf(identity.name),
       onDisplaced: () => this.#onDisplaced(),
     });
     this.#care = new RosterCare({
@@ -115,6 +118,7 @@ export class Membership implements Peer {
       closingMs: parts.closingMs,
       onDropped: (life) => this.#onDropped(life),
       onGhost: (life) => this.#onGhost(life),
+      onHostSilent: () => this.#suspension.suspend(),
     });
     this.#hosting =
       identity.kind === "host"
@@ -123,10 +127,11 @@ export class Membership implements Peer {
             wire,
             about: parts.about,
             announce: () => this.announce(),
-            isEnded: (name, { epoch }) => parts.isDead(name, epoch),
+            isEnded: async (name, { epoch }) => (await parts.isDead(name, epoch)) || this.#care.isGone(name, epoch),
             nowMs: Date.now,
           })
         : undefined;
+    this.#naming = new Naming(identity, wire, this.#hosting);
     this.#rivals = new Rivals({
       identity,
       isSuspended: () => this.#suspension.isSuspended,
@@ -278,29 +283,56 @@ export class Membership implements Peer {
 
   #onPresence(name: string, record: Presence | undefined, retained: boolean): void {
     if (this.#state !== "open") return;
+    const { host } = this.#parts.identity;
     if (name === this.name) this.#ownRecord.check(record);
     if (record !== undefined && record.net !== this.net) this.#rivals.note(name, record, retained);
-    if (name === this.name) return;
+    // The host's epoch is the instance: another life under its name is no host of this one.
+    if (name === this.name || (name === host && record?.epoch !== this.net)) return;
+    const held = this.#roster.get(name)?.presence;
+    const isContested =
+      record?.net === this.net && record.state === "online" && held?.state === "online" && held.epoch !== record.epoch;
+    if (isContested) this.#outlet.inBackground(this.#judgeContest(name, record, retained));
+    else this.#applyRecord(name, record, retained);
+  }
+
+  /** Two lives of one name that both seem to be here: the one that was granted the name is (hazard 8). */
+  async #judgeContest(name: string, record: Presence, retained: boolean): Promise<void> {
+    if (await this.#naming.mayCarry(name, record)) this.#applyRecord(name, record, retained);
+  }
+
+  #applyRecord(name: string, record: Presence | undefined, retained: boolean): void {
+    if (this.#state !== "open") return;
     const change = this.#roster.apply(name, record, retained);
     if (change === undefined) return;
     this.#hosting?.note(change);
     this.#followHost(change);
     this.#tell(change, retained);
     const { presence } = change.life;
-    if (presence.state === "online" && change.kind !== "changed" && change.kind !== "departed") {
-      this.#sending.resumeTo(name, presence.box);
+    if (presence.state !== "online" || change.kind === "changed" || change.kind === "departed") return;
+    this.#sending.resumeTo(presence.box);
+    if (this.#sending.hasMailForFormer(name, presence.box)) {
+      this.#outlet.inBackground(this.#endFormerMail(name, presence));
     }
   }
 
+  /** Mail never goes to another process that merely took the name (hazard 1); only the host's word ends it. */
+  async #endFormerMail(name: string, presence: Presence): Promise<void> {
+    const grant = await this.#naming.grantOf(name);
+    if (grant?.epoch === presence.epoch) this.#sending.expireFormer(name, presence.box);
+  }
+
   #followHost(change: RosterChange): void {
-    const { host } = this.#parts.identity;
-    if (change.life.name !== host || this.kind === "host") return;
-    const gone =
-      change.kind === "departed" || (change.kind === "replaced" && change.former.presence.epoch === this.net);
-    if (gone) this.#close(`its host "${host}" has left`);
-    else if (change.life.presence.epoch !== this.net) return;
+    if (change.life.name !== this.#parts.identity.host) return;
+    if (change.kind === "departed") this.#outlet.inBackground(this.#judgeDeparture());
     else if (change.life.presence.state === "lost") this.#suspension.suspend();
     else this.#suspension.resume();
+  }
+
+  /** A host that leaves says so by the closing mark first. A `left` without one may be anybody's: the host is asked. */
+  async #judgeDeparture(): Promise<void> {
+    const { host } = this.#parts.identity;
+    if ((await this.#care.ask(host, this.net, departureLimitMs)) !== undefined) return;
+    this.#close(`its host "${host}" has left`);
   }
 
   #tell(change: RosterChange, retained: boolean): void {
@@ -330,10 +362,18 @@ export class Membership implements Peer {
     if ("net" in control && control.net !== null && control.net !== this.net) return;
     if (control.epoch === this.epoch) return;
     if (control.type === "ping") this.#outlet.inBackground(this.#answerPing(control));
-    else if (control.type === "pong") this.#roster.confirm(control.from, control.epoch);
+    else if (control.type === "pong") this.#onPong(control);
     else if (control.type === "missing") this.#sending.receiveMissing(control.box, control.seqs);
     else if (this.#hosting !== undefined && this.#state === "open")
       this.#outlet.inBackground(this.#hosting.answer(control));
+  }
+
+  #onPong({ from, epoch }: Extract<Control, { type: "pong" }>): void {
+    this.#roster.confirm(from, epoch);
+    const { host } = this.#parts.identity;
+    // A host that was taken for a ghost, and is none.
+    if (from === host && epoch === this.net && this.#roster.get(host)?.presence.state === "online")
+      this.#suspension.resume();
   }
 
   #answerPing(ping: Extract<Control, { type: "ping" }>): Promise<void> {
@@ -362,8 +402,11 @@ export class Membership implements Peer {
     this.#care.begin();
     this.#sending.resume();
     this.#outlet.emit("connected");
-    const host = this.#roster.get(this.#parts.identity.host);
-    if (host !== undefined) await this.#care.ping(host, answerLimitMs);
+    const { host } = this.#parts.identity;
+    // While nobody was connected the host's process may have ended, and its record says nothing of it (hazard 2).
+    if (this.kind === "member" && (await this.#parts.isDead(host, this.net))) return this.#closeForGood();
+    const life = this.#roster.get(host);
+    if (life !== undefined) await this.#care.ping(life, answerLimitMs);
   }
 
   #onDown(reason: string): void {
@@ -455,14 +498,6 @@ export class Membership implements Peer {
       by: name,
       at: this.#networkNowMs(),
     });
-  }
-
-  async #askGrant(): Promise<Grant | null | undefined> {
-    const { name, epoch, net } = this;
-    const { identity, wire } = this.#parts;
-    const question = { v: protocolVersion, type: "whose", id: newId(), from: name, epoch, net, name } as const;
-    const answer = await wire.ask(identity.host, question, answerLimitMs);
-    return answer?.type === "granted" ? answer.to : undefined;
   }
 
   #presence(state: Presence["state"]): Presence {

@@ -4,6 +4,7 @@ import { nextName, parseName } from "../protocol/names.ts";
 import type { Presence } from "../protocol/presence.ts";
 import { formatTopic } from "../protocol/topics.ts";
 import { folderNameOf, isLoopback, parseAddress } from "./address.ts";
+import { readAuthorities } from "./certificate.ts";
 import { elect, settleTimes } from "./election.ts";
 import { type Admission, answerLimitMs, requestAdmission } from "./entrance.ts";
 import { HostRecords } from "./host-records.ts";
@@ -24,7 +25,7 @@ const nameTriesLimit = 50;
 /**
  * Creates a network and becomes its host.
  *
- * @throws PilinkError `network-exists`, `name-taken`, `bad-name`, `bad-argument`, `broker-*`, `state-unusable`, `cancelled`
+ * @throws PilinkError `network-exists`, `name-taken`, `bad-name`, `bad-argument`, `bad-config`, `broker-*`, `state-unusable`, `cancelled`
  */
 export function createNetwork(options: EnterOptions): Promise<Peer> {
   return enter(options, async (entry) => ({ kind: "entered", membership: await becomeHost(entry) }));
@@ -33,7 +34,7 @@ export function createNetwork(options: EnterOptions): Promise<Peer> {
 /**
  * Joins a network that somebody else hosts.
  *
- * @throws PilinkError `network-not-found`, `network-suspended`, `host-silent`, `name-taken`, `bad-name`, `bad-argument`, `broker-*`, `state-unusable`, `cancelled`
+ * @throws PilinkError `network-not-found`, `network-suspended`, `host-silent`, `name-taken`, `bad-name`, `bad-argument`, `bad-config`, `broker-*`, `state-unusable`, `cancelled`
  */
 export function joinNetwork(options: EnterOptions): Promise<Peer> {
   return enter(options, becomeMember);
@@ -58,6 +59,7 @@ type Outcome =
 async function enter(options: EnterOptions, attempt: (entry: Entry) => Promise<Outcome>): Promise<Peer> {
   const network = parseName(options.network, "network");
   const address = parseAddress(options.url);
+  const ca = options.ca === undefined ? undefined : readAuthorities(options.ca);
   const brokerFolder = options.managed ? undefined : folderNameOf(address.url);
   let name = parseName(options.name);
   for (let tries = 0; tries < nameTriesLimit; tries += 1) {
@@ -82,6 +84,7 @@ async function enter(options: EnterOptions, attempt: (entry: Entry) => Promise<O
           url: address.url,
           username: options.username ?? address.username,
           password: options.password ?? address.password,
+          ca,
           clientId: clientIdOf(state.box),
           clean: false,
           keepaliveMs: options.keepaliveMs ?? defaultKeepaliveMs,

@@ -211,6 +211,8 @@ export interface EnterOptions {
   url: string;
   username?: string;
   password?: string;
+  /** The certificates of the authorities to trust over TLS, instead of the system's: the path of a PEM file, or its text. */
+  ca?: string;
   /** True where the address is the home's own managed broker: its state folder has then no broker in its name. */
   managed: boolean;
   /** The working folder; the last part of it is shown to others, the whole of it tells one workspace from another. */

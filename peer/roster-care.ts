@@ -2,12 +2,14 @@ import { newId } from "../protocol/ids.ts";
 import { protocolVersion } from "../protocol/version.ts";
 import { answerLimitMs } from "./entrance.ts";
 import type { Identity } from "./identity.ts";
-import type { Life, Roster } from "./roster.ts";
+import { ghostAfterMs, type Life, type Roster } from "./roster.ts";
 import type { Wire } from "./wire.ts";
 
 // Hazard 5: a record that did not come again this long after a connect is gone from the broker.
 const repeatLimitMs = 5_000;
 const sweepPauseMs = 5_000;
+// Who wants to join is answered within 3 s, and this is only the last look after a long silence.
+const lastLookMs = 1_000;
 
 /** What the care for the roster needs of its surroundings. */
 export interface RosterCarePort {
@@ -19,11 +21,14 @@ export interface RosterCarePort {
   onDropped(life: Life): void;
   /** A record belongs to nobody any more; it is out of the roster. */
   onGhost(life: Life): void;
+  /** The host has been silent for so long that its record is a ghost's. It stays in the roster, for it may return. */
+  onHostSilent(): void;
 }
 
 /** Keeps the roster true over time: asks those in doubt, and removes those who are gone without a word. */
 export class RosterCare {
   readonly #port: RosterCarePort;
+  readonly #dropped = new Map<string, { life: Life; sinceMs: number }>();
   #sweep: NodeJS.Timeout | undefined;
   #drop: NodeJS.Timeout | undefined;
 
@@ -34,8 +39,13 @@ export class RosterCare {
   /** A connection has begun, and the presence subscription with it. */
   begin(): void {
     this.close();
+    // Silence counts on one unbroken connection only.
+    for (const dropped of this.#dropped.values()) dropped.sinceMs = performance.now();
     this.#drop = setTimeout(() => {
-      for (const life of this.#port.roster.dropUnrepeated()) this.#port.onDropped(life);
+      for (const life of this.#port.roster.dropUnrepeated()) {
+        this.#dropped.set(life.name, { life, sinceMs: performance.now() });
+        this.#port.onDropped(life);
+      }
     }, repeatLimitMs);
     this.#drop.unref();
     this.#scheduleSweep();
@@ -50,6 +60,15 @@ export class RosterCare {
   close(): void {
     clearTimeout(this.#sweep);
     clearTimeout(this.#drop);
+  }
+
+  /** Whether a life whose record was dropped has been silent for so long by now that its name is free ([PRES-16]). */
+  async isGone(name: string, epoch: string): Promise<boolean> {
+    const { roster, identity, wire, closingMs } = this.#port;
+    const dropped = this.#dropped.get(name);
+    if (dropped?.life.presence.epoch !== epoch || roster.get(name) !== undefined || !wire.link.connected) return false;
+    if (performance.now() - dropped.sinceMs < ghostAfterMs(dropped.life.presence, closingMs)) return false;
+    return (await this.ask(name, identity.net, lastLookMs)) === undefined;
   }
 
   /** Asks everybody in doubt, and removes the ghosts. */
@@ -84,13 +103,13 @@ export class RosterCare {
     this.#sweep.unref();
   }
 
-  /** The host asks those in doubt for everybody; if each member did, the questions would grow with the square. */
+  /** The host asks those in doubt for everybody, a member the host: if each asked each, it would grow with the square. */
   #sweepNow(): void {
     const { roster, identity, wire } = this.#port;
     const nowMs = performance.now();
     for (const life of roster.all()) {
       if (life.presence.state === "lost") roster.ask(life.name, nowMs);
-      else if (!life.confirmed && identity.kind === "host" && wire.link.connected) {
+      else if (!life.confirmed && wire.link.connected && (identity.kind === "host" || life.name === identity.host)) {
         // Without an answer the silence is noted in the roster, which is all there is to do.
         this.ping(life, answerLimitMs).catch(() => undefined);
       }
@@ -102,8 +121,11 @@ export class RosterCare {
     const { roster, identity, wire, closingMs } = this.#port;
     if (!wire.link.connected) return;
     for (const ghost of roster.ghosts(performance.now(), closingMs)) {
-      // The end of the host is the end of the network, which the suspension decides.
-      if (ghost.name === identity.host) continue;
+      if (ghost.name === identity.host) {
+        // The end of the host is the end of the network, which the suspension decides.
+        this.#port.onHostSilent();
+        continue;
+      }
       roster.remove(ghost.name, ghost.presence.epoch);
       this.#port.onGhost(ghost);
     }

@@ -20,7 +20,7 @@ export type RosterChange =
 // How many ended lives of one name are remembered: as many as a broker could still hold records of.
 const endedLimit = 16;
 
-/** A life that is over. One that was superseded never counts again; one that was said to have left does if it is born anew. */
+/** A life that is over: what is said of its end does not count again. */
 interface Ended {
   presence: Presence;
   superseded: boolean;
@@ -66,7 +66,8 @@ export class Roster {
     if (record === undefined || record.net !== this.#net || this.#hasEnded(name, record)) return undefined;
     const held = this.#lives.get(name);
     const isSameLife = held?.presence.epoch === record.epoch;
-    if (isSameLife && record.state !== "left" && record.conn < held.presence.conn) return undefined;
+    // Only a will can come late: a broker publishes it for a connection that this life has replaced by another one.
+    if (isSameLife && record.state === "lost" && record.conn < held.presence.conn) return undefined;
     if (record.state === "left") return this.#remove(name, record);
     if (held !== undefined && !isSameLife) this.#end(name, held.presence, true);
     const life: Life = {
@@ -79,6 +80,7 @@ export class Roster {
       silentSinceMs: undefined,
     };
     this.#lives.set(name, life);
+    if (record.state === "online") this.#revive(name, record.epoch);
     if (held === undefined) return { kind: record.state === "lost" ? "lost" : "joined", life };
     if (!isSameLife) return { kind: "replaced", life, former: held };
     const { state, conn } = held.presence;
@@ -150,9 +152,19 @@ export class Roster {
     return { kind: "departed", life: held };
   }
 
-  #hasEnded(name: string, record: Presence): boolean {
-    const ended = this.#ended.get(name)?.find(({ presence }) => presence.epoch === record.epoch);
-    return ended !== undefined && (ended.superseded || record.conn <= ended.presence.conn);
+  /** A birth always counts: a peer whose record somebody overwrote publishes it again, with the epoch it has. */
+  #hasEnded(name: string, { state, epoch, conn }: Presence): boolean {
+    const ended = this.#ended.get(name)?.find(({ presence }) => presence.epoch === epoch);
+    return state !== "online" && ended !== undefined && (ended.superseded || conn <= ended.presence.conn);
+  }
+
+  #revive(name: string, epoch: string): void {
+    const ended = this.#ended.get(name);
+    if (ended === undefined) return;
+    this.#ended.set(
+      name,
+      ended.filter(({ presence }) => presence.epoch !== epoch),
+    );
   }
 
   #end(name: string, presence: Presence, superseded: boolean): void {

@@ -88,15 +88,21 @@ export class Sending {
     this.#dispatcher.resume();
   }
 
-  /** A peer was born, or returned: what waits for it goes out; what was for another box of that name has ended. */
-  resumeTo(name: string, box: string): void {
-    for (const other of this.#port.outbox.openBoxes()) {
-      if (other === box) continue;
-      for (const entry of this.#port.outbox.openTo(other)) {
-        if (entry.envelope.to === name) this.#move(entry.envelope.id, "expired", `another peer is "${name}" now`);
-      }
-    }
+  /** The receiver with this box was born, or returned: what waits for it goes out. */
+  resumeTo(box: string): void {
     this.#dispatcher.resume(box);
+  }
+
+  /** True while something waits for a peer of this name with another box. */
+  hasMailForFormer(name: string, box: string): boolean {
+    return this.#formerMail(name, box).length > 0;
+  }
+
+  /** The name is another peer's now: what was meant for the former one has ended. */
+  expireFormer(name: string, box: string): void {
+    for (const entry of this.#formerMail(name, box)) {
+      this.#move(entry.envelope.id, "expired", `another agent is "${name}" now`);
+    }
   }
 
   /** The network has ended: nothing more is delivered. */
@@ -111,6 +117,12 @@ export class Sending {
     for (const timer of this.#ttlTimers) clearTimeout(timer);
     for (const settle of this.#waiters.values()) settle();
     this.#port.outbox.close();
+  }
+
+  #formerMail(name: string, box: string): OutboxEntry[] {
+    const { outbox } = this.#port;
+    const others = outbox.openBoxes().filter((other) => other !== box);
+    return others.flatMap((other) => outbox.openTo(other).filter(({ envelope }) => envelope.to === name));
   }
 
   #targetsOf(to: string | string[]): string[] {

@@ -37,7 +37,10 @@ export interface Ghost {
 export async function awaitVacancy(claimant: Claimant): Promise<Ghost[]> {
   const ghosts = new Map<string, Ghost>();
   const askedMs = new Map<string, number>();
+  const { conn } = claimant.wire.link;
   for (;;) {
+    // Silence counts on one unbroken connection only.
+    if (claimant.wire.link.conn !== conn) throw connectionLost(claimant.identity.network);
     const open = claimant.hosts.candidates().find(([, record]) => !ghosts.has(record.epoch));
     if (open === undefined) return [...ghosts.values()];
     const [name, record] = open;
@@ -68,9 +71,13 @@ async function ask({ wire, identity, signal }: Claimant, name: string, record: P
   if (answer !== undefined) throw existingNetwork(network, name);
   if (signal?.aborted === true) throw cancelled(`Creating the network "${network}"`);
   if (!wire.link.connected) {
-    throw new PilinkError(
-      "connection-lost",
-      `The connection to the broker ended while the network "${network}" was created. Try again.`,
-    );
+    throw connectionLost(network);
   }
+}
+
+function connectionLost(network: string): PilinkError {
+  return new PilinkError(
+    "connection-lost",
+    `The connection to the broker ended while the network "${network}" was created. Try again.`,
+  );
 }

@@ -26,6 +26,7 @@ export const errorCodes = {
   "state-unusable": "The state folder cannot be read or written.",
   "broker-unreachable": "Nothing answers at the broker's address.",
   "broker-credentials": "The broker refused the user name or password.",
+  "broker-certificate": "The broker's certificate is not trusted, not valid now, or for another host.",
   "broker-refused": "The broker refused the connection for another reason.",
   "broker-protocol": "The broker does not speak MQTT 3.1.1.",
   "broker-not-mqtt": "What listens at the address does not answer as an MQTT broker.",

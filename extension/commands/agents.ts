@@ -8,16 +8,17 @@ export const agentsCommand: Subcommand = {
   name: "agents",
   usage: "/pilink agents",
   summary: "Shows who is in the network.",
-  async run(line, scene) {
+  async run(line, { session }) {
     parseArguments(line, {}, agentsCommand.usage);
-    const { peer } = requireConnection(scene);
+    const { peer } = requireConnection(session);
     const entries = peer.state === "active" ? await peer.confirmRoster() : peer.roster();
     const state = peer.state === "active" ? "" : ` (${peer.state})`;
-    scene.session.say(
+    session.say(
       [
         `${count(entries.length, "agent")} in the network "${peer.network}"${state}:`,
         ...entries.map((entry) => `  ${describeAgent(entry)}`),
       ].join("\n"),
+      peer.state === "active" ? "info" : "warning",
     );
   },
 };

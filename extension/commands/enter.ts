@@ -1,9 +1,10 @@
-import { PilinkError } from "../../protocol/errors.ts";
-import { parseArguments } from "../arguments.ts";
+import { PilinkError, quoteValue } from "../../protocol/errors.ts";
+import { type Arguments, parseArguments } from "../arguments.ts";
+import { runAttempt } from "../attempt.ts";
 import type { CommandScene, Subcommand } from "../commands.ts";
 import type { Connection } from "../connection.ts";
-import { type Entered, type EnterRequest, enterNetwork } from "../entering.ts";
-import { count } from "../texts.ts";
+import { type Entered, type EnterPlan, enterNetwork, planEntering } from "../entering.ts";
+import { count, describeFault } from "../texts.ts";
 import { mayCutOff } from "./joined.ts";
 
 const options = { name: "text", role: "text", url: "text", yes: "switch" } as const;
@@ -13,7 +14,7 @@ export const createCommand: Subcommand = {
   name: "create",
   usage: '/pilink create <network> [--name <name>] [--role "<role>"] [--about "<text>"] [--url <url>] [--yes]',
   summary: "Creates a network and becomes its host. The network lives as long as this agent is in it.",
-  run: (line, scene) => enter("create", line, createCommand.usage, scene),
+  run: (line, scene) => enter("create", parse(line, { ...options, about: "text" }, createCommand.usage), scene),
 };
 
 /** `/pilink join` */
@@ -21,66 +22,85 @@ export const joinCommand: Subcommand = {
   name: "join",
   usage: '/pilink join <network> [--name <name>] [--role "<role>"] [--url <url>] [--yes]',
   summary: "Joins a network that another agent hosts.",
-  run: (line, scene) => enter("join", line, joinCommand.usage, scene),
+  run: (line, scene) => enter("join", parse(line, options, joinCommand.usage), scene),
 };
 
-async function enter(kind: EnterRequest["kind"], line: string, usage: string, scene: CommandScene): Promise<void> {
-  const { session, ctx } = scene;
-  const table = kind === "create" ? ({ ...options, about: "text" } as const) : options;
-  const { words, options: given } = parseArguments(line, table, usage);
+interface Request {
+  network: string | undefined;
+  texts: Record<"name" | "role" | "url" | "about", string | undefined>;
+  yes: boolean;
+  usage: string;
+}
+
+function parse(line: string, table: Parameters<typeof parseArguments>[1], usage: string): Request {
+  const { words, options: given }: Arguments = parseArguments(line, table, usage);
   const [network, ...rest] = words;
-  if (network === undefined) throw new PilinkError("bad-argument", `Which network? Usage: ${usage}`);
   if (rest.length > 0) {
     throw new PilinkError(
       "bad-argument",
-      `"${rest.join(" ")}" is one word too many; put quotes around what belongs together. Usage: ${usage}`,
-      {
-        value: rest,
-      },
+      `${quoteValue(rest.join(" "))} is too much; put quotes around what belongs together. Usage: ${usage}`,
+      { value: rest },
     );
   }
-  if (!(await mayCutOff(scene, given.yes === true))) return session.say("Nothing was changed.");
-  await session.leave();
-  const attempt = session.beginEntering();
-  const waiting = Promise.withResolvers<"waiting">();
-  const entered = enterNetwork(
-    { kind, network, flags: textsOf(given), about: textOf(given.about) },
-    {
-      folder: ctx.cwd,
-      sessionName: session.sessionName(),
-      model: ctx.model?.id,
-      env: process.env,
-      onWaiting: (reason, forMs) => {
-        session.say(`${reason} Waiting up to ${Math.ceil(forMs / 1000)} s; /pilink leave ends the waiting.`, "warning");
-        waiting.resolve("waiting");
-      },
-      signal: attempt.signal,
-    },
-  ).finally(() => session.endEntering(attempt));
-  // A person should not have to sit out the waiting in the editor: what comes of it is told when it comes.
-  const first = await Promise.race([entered, waiting.promise]);
-  if (first !== "waiting") return welcome(kind, first, scene);
-  entered.then(
-    (late) => welcome(kind, late, scene),
-    (error: unknown) => session.say(error instanceof Error ? error.message : String(error), "error"),
-  );
+  const textOf = (key: string) => {
+    const value = given[key];
+    return typeof value === "string" ? value : undefined;
+  };
+  const texts = { name: textOf("name"), role: textOf("role"), url: textOf("url"), about: textOf("about") };
+  return { network, texts, yes: given.yes === true, usage };
 }
 
-function welcome(kind: EnterRequest["kind"], { connection, notes }: Entered, { session }: CommandScene): void {
-  session.adopt(connection);
+async function enter(kind: EnterPlan["kind"], request: Request, scene: CommandScene): Promise<void> {
+  const { session, ctx } = scene;
+  const { name, role, url, about } = request.texts;
+  // Everything that can be wrong with the request is found out before anything is left for it.
+  const plan = planEntering(
+    {
+      kind,
+      network: request.network,
+      flags: {
+        ...(name === undefined ? {} : { name }),
+        ...(role === undefined ? {} : { role }),
+        ...(url === undefined ? {} : { url }),
+      },
+      about,
+      usage: request.usage,
+    },
+    { folder: ctx.cwd, sessionName: session.sessionName(), model: ctx.model?.id, env: process.env },
+  );
+  const former = session.connection?.peer;
+  if (!(await mayCutOff(scene, request.yes))) return session.say(`Still in the network "${former?.network}".`);
+  await session.leave();
+  if (former !== undefined && former.state !== "closed") session.say(`Left the network "${former.network}".`);
+  const waiting = Promise.withResolvers<void>();
+  const onWaiting = (reason: string, forMs: number) => {
+    session.say(`${reason} Waiting up to ${Math.ceil(forMs / 1000)} s; /pilink leave ends the waiting.`, "warning");
+    waiting.resolve();
+  };
+  const attempt = runAttempt(session.carried, async (signal) => {
+    const { connection, notes } = await enterNetwork(plan, onWaiting, signal);
+    if (signal.aborted || !session.adopt(connection)) await connection.peer.leave();
+    else session.say([...welcome(kind, connection), ...notes].join("\n"));
+  });
+  // A person should not have to sit out the waiting in the editor: what comes of it is told when it comes.
+  await Promise.race([attempt, waiting.promise]);
+  attempt.catch((error: unknown) => session.say(describeFault(error), "error"));
+}
+
+function welcome(kind: EnterPlan["kind"], connection: Entered["connection"]): string[] {
   const { peer } = connection;
-  const lines =
-    kind === "create"
-      ? [
-          `Created the network "${peer.network}"; this agent is its host, "${peer.name}".`,
-          `Another agent joins it with: ${joinLine(connection)}`,
-          `Watch the traffic with: ${watchLine(connection)}`,
-        ]
-      : [
-          `Joined the network "${peer.network}" as "${peer.name}". ${describeCompany(connection)}`,
-          ...(peer.about === undefined ? [] : [`It is about: ${peer.about}`]),
-        ];
-  session.say([...lines, ...notes].join("\n"));
+  if (kind === "join") {
+    return [
+      `Joined the network "${peer.network}" as "${peer.name}". ${describeCompany(connection)}`,
+      ...(peer.about === undefined ? [] : [`It is about: ${peer.about}`]),
+    ];
+  }
+  const watching = watchLine(connection);
+  return [
+    `Created the network "${peer.network}"; this agent is its host, "${peer.name}".`,
+    `Another agent joins it with: ${joinLine(connection)}`,
+    ...(watching === undefined ? [] : [`Watch the traffic with: ${watching}`]),
+  ];
 }
 
 function describeCompany({ peer }: Connection): string {
@@ -93,23 +113,18 @@ function joinLine({ peer, broker }: Connection): string {
   return `/pilink join ${peer.network}${broker.isDefault ? "" : ` --url ${broker.url}`}`;
 }
 
-function watchLine({ peer, broker }: Connection): string {
+/** The line that shows the traffic in a terminal, or undefined where `mosquitto_sub` does not speak the transport. */
+export function watchLine({ peer, broker }: Connection): string | undefined {
   const { protocol, hostname, port } = new URL(broker.url);
-  const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  const filter = `-v -t 'pilink/${peer.network}/#'`;
-  if (protocol !== "mqtt:") return `mosquitto_sub -L ${broker.url}/… ${filter}`;
-  return `mosquitto_sub -h ${host} -p ${port === "" ? "1883" : port} ${filter}`;
-}
-
-function textOf(value: string | boolean | undefined): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
-
-function textsOf(given: Record<string, string | boolean | undefined>): EnterRequest["flags"] {
-  const flags: EnterRequest["flags"] = {};
-  for (const key of ["url", "name", "role"] as const) {
-    const text = textOf(given[key]);
-    if (text !== undefined) flags[key] = text;
-  }
-  return flags;
+  const isTls = protocol === "mqtts:";
+  if (!isTls && protocol !== "mqtt:") return undefined;
+  const parts = [
+    "mosquitto_sub",
+    `-h ${hostname.replace(/^\[(.*)\]$/, "$1")}`,
+    `-p ${port === "" ? (isTls ? "8883" : "1883") : port}`,
+    ...(isTls ? ["--tls-use-os-certs"] : []),
+    ...(broker.hasAccount ? ["-u <user> -P <password>"] : []),
+    `-v -t 'pilink/${peer.network}/#'`,
+  ];
+  return parts.join(" ");
 }

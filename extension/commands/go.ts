@@ -9,20 +9,21 @@ export const goCommand: Subcommand = {
   name: "go",
   usage: "/pilink go",
   summary: "Starts one turn of the model on the messages that it has not read yet.",
-  async run(line, scene) {
+  async run(line, { session, ctx }) {
     parseArguments(line, {}, goCommand.usage);
-    const { peer } = requireConnection(scene);
-    const { session } = scene;
-    if (session.isCompacting) {
+    const { peer } = requireConnection(session);
+    if (!session.canTake()) {
       throw new PilinkError(
         "bad-argument",
-        "The session is being compacted; no turn can start now. Run /pilink go again when that is done.",
+        "The session is being compacted, so no turn can start now. Run /pilink go again when that is done.",
       );
     }
+    const isBusy = !ctx.isIdle();
     const entries = session.go(peer);
     if (entries.length === 0) return session.say(`No message waits in the network "${peer.network}".`);
+    const when = isBusy ? "The model is busy; when it is done it is given" : "The model is given";
     session.say(
-      `The model is given ${count(entries.length, "message")} from ${describeSenders(entries)} (network "${peer.network}").`,
+      `${when} ${count(entries.length, "message")} from ${describeSenders(entries)} (network "${peer.network}").`,
     );
   },
 };

@@ -1,14 +1,14 @@
 import { PilinkError } from "../../protocol/errors.ts";
 import type { CommandScene } from "../commands.ts";
 import type { Connection } from "../connection.ts";
+import type { Session } from "../session.ts";
 
 /**
  * The connection that a command needs.
  *
  * @throws PilinkError `not-joined` where this Pi is in no network
  */
-export function requireConnection({ session }: CommandScene): Connection {
-  const { connection } = session;
+export function requireConnection({ connection }: Session): Connection {
   if (connection === undefined) {
     throw new PilinkError(
       "not-joined",
@@ -29,7 +29,7 @@ export async function mayCutOff({ session, ctx }: CommandScene, yes: boolean): P
   const { peer } = session.connection ?? {};
   const others = peer?.dependents() ?? [];
   if (peer === undefined || others.length === 0 || yes) return true;
-  const consequence = `You host the network "${peer.network}". Leaving ends it for ${others.join(", ")}.`;
+  const consequence = `This agent hosts the network "${peer.network}". Leaving ends it for ${others.join(", ")}.`;
   if (!ctx.hasUI) throw new PilinkError("bad-argument", `${consequence} Add --yes to do it.`);
   return ctx.ui.confirm(`Leave the network "${peer.network}"?`, consequence);
 }

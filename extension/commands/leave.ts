@@ -1,4 +1,5 @@
 import { parseArguments } from "../arguments.ts";
+import { endAttempt } from "../attempt.ts";
 import type { Subcommand } from "../commands.ts";
 import { mayCutOff, requireConnection } from "./joined.ts";
 
@@ -10,15 +11,17 @@ export const leaveCommand: Subcommand = {
   async run(line, scene) {
     const { options } = parseArguments(line, { yes: "switch" }, leaveCommand.usage);
     const { session } = scene;
-    if (session.endEntering()) return session.say("The waiting was ended; this agent is in no network.");
-    const { peer } = requireConnection(scene);
+    if (await endAttempt(session.carried)) {
+      return session.say("The attempt to enter a network was ended; this agent is in no network.");
+    }
+    const { peer } = requireConnection(session);
     const { network, name, state } = peer;
     if (!(await mayCutOff(scene, options.yes === true))) return session.say(`Still in the network "${network}".`);
     await session.leave();
     session.say(
       state === "closed"
-        ? `The network "${network}" had ended; "${name}" is in no network now.`
-        : `"${name}" has left the network "${network}".`,
+        ? `The network "${network}" had ended; this agent, "${name}", is in no network now.`
+        : `This agent, "${name}", has left the network "${network}".`,
     );
   },
 };

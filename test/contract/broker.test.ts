@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { rawMqtt } from "../support/raw-mqtt.ts";
 
 // What the peer layer needs of a broker, and no more ([MQTT-1]). Each test has topics of its own.
-describeOnBrokers("the broker", ({ broker }) => {
+describeOnBrokers("the broker", ({ broker, kind }) => {
   const will = (topic: string) => ({ topic, payload: Buffer.from("lost"), qos: 1 as const, retain: true });
 
   it("delivers QoS 1 in order, and acknowledges it [MQTT-1] [MQTT-4]", async () => {
@@ -128,4 +128,23 @@ describeOnBrokers("the broker", ({ broker }) => {
     await from.publish("pilink/size/dev/inbox", payload);
     expect((await to.waitFor("pilink/size/dev/inbox")).payload.equals(payload)).toBe(true);
   });
+
+  if (kind === "managed") {
+    it("acknowledges what it forbids, delivers it to nobody, and keeps the connection [MQTT-9]", async () => {
+      const [from, to] = [await rawMqtt(broker().url), await rawMqtt(broker().url)];
+      await to.subscribe("#");
+      await from.publish("elsewhere/dev/inbox", "forbidden");
+      await from.publish("pilink/forbid/dev/inbox", "permitted");
+      await to.waitFor("pilink/forbid/dev/inbox");
+      expect(to.received.filter(({ text }) => text === "forbidden")).toEqual([]);
+      expect(from.client.connected).toBe(true);
+    });
+
+    it("closes a connection that announces more than 4 MiB [MQTT-8]", async () => {
+      const from = await rawMqtt(broker().url);
+      const closed = new Promise<void>((resolve) => from.client.once("close", () => resolve()));
+      from.client.publish("pilink/size/dev/inbox", Buffer.alloc(4 * 1024 * 1024 + 1), { qos: 1 });
+      await closed;
+    });
+  }
 });

@@ -207,4 +207,26 @@ describeOnBrokers("entering a network", ({ broker }) => {
     await late.waitFor(stage.topic("end", "control"));
     expect(late.messages(stage.topic("dev", "presence"))).toEqual([]);
   });
+
+  it("publishes no will when it leaves in the middle of traffic [PRES-12] [LIFE-18]", async ({ onTestFinished }) => {
+    const stage = await prepareStage(broker().url, onTestFinished);
+    const raw = await stage.raw();
+    await stage.create("dev");
+    const pours = { on: true };
+    const pour = async () => {
+      while (pours.on) await raw.publish(stage.topic("prod", "inbox"), "news");
+    };
+    const pouring = Promise.all([pour(), pour(), pour(), pour()]);
+    for (let round = 0; round < 10; round += 1) {
+      const prod = await stage.join("prod");
+      await prod.peer.leave();
+    }
+    pours.on = false;
+    await pouring;
+    await raw.publish(stage.topic("end", "control"), "end");
+    await raw.waitFor(stage.topic("end", "control"));
+    const records = raw.messages(stage.topic("prod", "presence"));
+    expect(records.filter(({ text }) => text.includes('"lost"'))).toEqual([]);
+    expect(records.at(-1)?.text).toBe("");
+  });
 });

@@ -4,10 +4,11 @@ import type { EnterOptions, Peer, PeerEvents } from "../../peer/peer.ts";
 import type { Envelope } from "../../protocol/envelope.ts";
 import { type ErrorCode, PilinkError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
+import type { MessageState } from "../../protocol/receipt.ts";
 import { withinDeadline } from "../support/eventually.ts";
 import { startTcpProxy, type TcpProxy } from "../support/network.ts";
 import { type PeerProcess, type ProcessEnterOptions, startPeer } from "../support/peer-process.ts";
-import { type RawMqtt, rawMqtt } from "../support/raw-mqtt.ts";
+import { type RawMessage, type RawMqtt, rawMqtt } from "../support/raw-mqtt.ts";
 import { temporaryHome } from "../support/temporary-home.ts";
 
 type ToldName = Exclude<keyof PeerEvents, "roster">;
@@ -198,4 +199,17 @@ export function envelopeBetween(from: Peer, to: Peer, part: Partial<Envelope> = 
     hops: 0,
     ...part,
   };
+}
+
+/** Matches the event that a message has reached a state, as its sender tells it. */
+export function isSent(id: string | undefined, state: MessageState): (told: Told) => boolean {
+  return (told) => told.name === "sent" && told.value.id === id && told.value.state === state;
+}
+
+/** Matches the receipts of a message, all or those of one state, as they pass on the wire. */
+export function receiptOf(id: string | undefined, state?: MessageState): (message: RawMessage) => boolean {
+  return ({ topic, text }) =>
+    topic.endsWith("/receipts") &&
+    text.includes(`"${id}"`) &&
+    (state === undefined || text.includes(`"state":"${state}"`));
 }
