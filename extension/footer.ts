@@ -5,23 +5,28 @@ import { count } from "./texts.ts";
 
 const key = "pilink";
 
-/** Shows in the footer where this agent is, or nothing where it is in no network. */
-export function showFooter({ ui, mode }: ExtensionContext, peer: Peer | undefined): void {
-  if (peer === undefined || peer.state === "left") {
-    ui.setStatus(key, undefined);
-    return;
+/** The line in Pi's footer that says where this agent is. */
+export class Footer {
+  #ctx: ExtensionContext | undefined;
+  #text: string | undefined;
+
+  /** Shows where this agent is, or nothing where it is in no network. What is shown already is not sent again. */
+  show(ctx: ExtensionContext, peer: Peer | undefined): void {
+    const place = peer === undefined || peer.state === "left" ? undefined : describePlace(peer);
+    if (ctx === this.#ctx && place?.text === this.#text) return;
+    this.#ctx = ctx;
+    this.#text = place?.text;
+    const isColoured = place?.isWarning === true && ctx.mode === "tui";
+    ctx.ui.setStatus(key, isColoured ? ctx.ui.theme.fg("warning", place.text) : place?.text);
   }
-  const { text, isWarning } = describePlace(peer);
-  ui.setStatus(key, isWarning && mode === "tui" ? ui.theme.fg("warning", text) : text);
 }
 
 /** The footer's text, and whether it is about something that is not as it should be. */
 export function describePlace(peer: Peer): { text: string; isWarning: boolean } {
   const { network, name, state } = peer;
   const { connected } = peer.status();
-  const isWell = state === "active" && connected;
   const place = state !== "active" ? state : connected ? count(peer.roster().length, "agent") : "offline";
   const unread = peer.inbox().filter(isUnseen).length;
   const parts = [network, name, place, ...(unread === 0 ? [] : [`${unread} unread`])];
-  return { text: parts.join(" · "), isWarning: !isWell };
+  return { text: parts.join(" · "), isWarning: state !== "active" || !connected };
 }

@@ -12,7 +12,7 @@ import {
   type NoticeType,
   openCarried,
 } from "./connection.ts";
-import { showFooter } from "./footer.ts";
+import { Footer } from "./footer.ts";
 import { idsIn, injectWaiting, startTurn } from "./injection.ts";
 import { followPeer } from "./notices.ts";
 import { isUnseen, Reading } from "./reading.ts";
@@ -33,6 +33,7 @@ export class Session implements Attachment {
   readonly #pi: ExtensionAPI;
   readonly #carried = openCarried();
   readonly reading = new Reading();
+  readonly #footer = new Footer();
   #ctx: ExtensionContext | undefined;
   #followed: Peer | undefined;
   #toolsOf: Peer | undefined;
@@ -136,7 +137,7 @@ export class Session implements Attachment {
       if (peer !== undefined) this.#follow(peer);
       this.#offerTools(peer);
       if (peer !== undefined) this.#inject(peer);
-      showFooter(this.#ctx, peer);
+      this.#footer.show(this.#ctx, peer);
     } catch (error) {
       // What calls this is a timer or a socket: an error would end Pi.
       if (this.isAlive()) this.say(`pilink could not use the session: ${messageOf(error)}`, "warning");

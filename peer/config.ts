@@ -104,7 +104,7 @@ function readFile(path: string): Settings {
       value: path,
     });
   }
-  return check(value, what, (key) => JSON.stringify(key));
+  return check(value, (key) => (key === undefined ? what : `${what}, "${key}"`));
 }
 
 /** Where V8's parser stumbled; without a position it was the end of the text. */
@@ -128,12 +128,12 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>): Set
     }
     found[key] = numeric.has(key) ? Number(text) : text;
   }
-  return check(found, "The environment", (key) => names.get(key) ?? key);
+  return check(found, (key) => names.get(key ?? "") ?? "The environment");
 }
 
 function checkFlags(flags: Settings): Settings {
   try {
-    return check(flags, "The command", (key) => `--${key}`);
+    return check(flags, (key) => (key === undefined ? "The command" : `--${key}`));
   } catch (error) {
     // What was just typed is no configuration.
     if (isPilinkError(error))
@@ -142,27 +142,26 @@ function checkFlags(flags: Settings): Settings {
   }
 }
 
-function check(value: unknown, what: string, nameOf: (key: string) => string): Settings {
+function check(value: unknown, nameOf: (key: string | undefined) => string): Settings {
   const parsed = settingsSchema.safeParse(value);
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const key = issue?.path[0];
-    const where = key === undefined ? "" : ` (${nameOf(String(key))})`;
+    const key = parsed.error.issues[0]?.path[0];
+    const where = nameOf(key === undefined ? undefined : String(key));
     throw new PilinkError(
       "bad-config",
-      `${what} does not fit${where}: ${describeIssues(parsed.error)}. Known keys: ${settingsSchema.keyof().options.join(", ")}.`,
-      { value: what },
+      `${where} does not fit: ${describeIssues(parsed.error)}. Known keys: ${settingsSchema.keyof().options.join(", ")}.`,
+      { value: where },
     );
   }
-  if (parsed.data.url === undefined) return parsed.data;
+  if (parsed.data.url !== undefined) checkUrl(parsed.data.url, nameOf("url"));
+  return parsed.data;
+}
+
+function checkUrl(url: string, where: string): void {
   try {
-    parseAddress(parsed.data.url);
+    parseAddress(url);
   } catch (error) {
     if (!isPilinkError(error)) throw error;
-    throw new PilinkError("bad-config", `${what} does not fit (${nameOf("url")}): ${error.message}`, {
-      value: error.value,
-      cause: error,
-    });
+    throw new PilinkError("bad-config", `${where}: ${error.message}`, { value: error.value, cause: error });
   }
-  return parsed.data;
 }

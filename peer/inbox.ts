@@ -56,6 +56,10 @@ export class Inbox {
   constructor(opened: OpenedJournal<InboxLine>) {
     this.#journal = opened.journal;
     for (const line of opened.lines) this.#replay(line);
+    // The session that had taken them ended together with the life before this one (hazard 13).
+    for (const entry of this.#held.values()) {
+      if (entry.state === "injected") this.#setState(entry, "unread", undefined);
+    }
   }
 
   /**

@@ -45,9 +45,9 @@ export class Outbox {
    * @param opened the outbox file of this instance
    * @param seqs the last `seq` used for each receiver's box before this instance
    */
-  constructor(opened: OpenedJournal<OutboxLine>, seqs: Record<string, number>) {
+  constructor(opened: OpenedJournal<OutboxLine>, seqs: ReadonlyMap<string, number>) {
     this.#journal = opened.journal;
-    for (const [box, seq] of Object.entries(seqs)) this.#lastSeq.set(box, seq);
+    for (const [box, seq] of seqs) this.#lastSeq.set(box, seq);
     for (const line of opened.lines) {
       if (line.op === "out") this.#hold(line.envelope);
       else this.#apply(line.id, line.state, line.reason);

@@ -18,7 +18,7 @@ const boxFileSchema = z.object({
   /** The instance that the inbox and outbox belong to. */
   net: idSchema.nullable(),
   /** The last `seq` used for each receiver's box in earlier instances: it never starts again. */
-  seqs: z.record(z.string(), z.int()),
+  seqs: z.array(z.tuple([idSchema, z.int()])),
 });
 type BoxFile = z.infer<typeof boxFileSchema>;
 
@@ -30,7 +30,7 @@ export interface StateFolder {
   former: string | undefined;
   /** The instance of the last stay, or null. */
   net: string | null;
-  seqs: Record<string, number>;
+  seqs: ReadonlyMap<string, number>;
   lock: HeldLock;
   /** Opens the inbox and outbox of an instance; those of an earlier one are put aside. */
   enter(net: string): Promise<{
@@ -68,7 +68,7 @@ export async function takeState(
     const found = readBoxFile(path);
     if (found !== undefined && found.folder !== folder) putAside(path, found);
     const file: BoxFile =
-      found?.folder === folder ? { ...found, epoch } : { box: newBox(), folder, epoch, net: null, seqs: {} };
+      found?.folder === folder ? { ...found, epoch } : { box: newBox(), folder, epoch, net: null, seqs: [] };
     await writeBoxFile(path, file);
     return { state: makeState(path, file, lock, found?.epoch) };
   } catch (error) {
@@ -106,12 +106,14 @@ export async function isDeadHere(home: string, network: string, name: string, ep
 }
 
 function makeState(path: string, file: BoxFile, lock: HeldLock, former: string | undefined): StateFolder {
+  // A Map, because an id may be `__proto__`, which no object keeps as a key of its own.
+  const seqs = new Map(file.seqs);
   return {
     path,
     box: file.box,
     former,
     net: file.net,
-    seqs: file.seqs,
+    seqs,
     lock,
     async enter(net) {
       if (file.net !== null && file.net !== net) {
@@ -120,8 +122,11 @@ function makeState(path: string, file: BoxFile, lock: HeldLock, former: string |
         for (const line of former.lines) {
           if (line.op !== "out") continue;
           const { toBox, seq } = line.envelope;
-          file.seqs[toBox] = Math.max(file.seqs[toBox] ?? 0, seq);
+          seqs.set(toBox, Math.max(seqs.get(toBox) ?? 0, seq));
         }
+        // The numbers are safe before the file that they are read from is moved.
+        file.seqs = [...seqs];
+        await writeBoxFile(path, file);
         putAside(path, file);
       }
       if (file.net !== net) {

@@ -22,7 +22,7 @@ export const controlSchema = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("refused"),
     ...answer,
-    code: z.enum(["name-taken", "network-suspended", "network-closed"]),
+    code: z.enum(["name-taken"]),
     reason: reasonSchema,
     offer: nameSchema.optional(),
   }),

@@ -30,7 +30,7 @@ export const statusCommand: Subcommand = {
     session.say(
       [
         `Network "${status.network}": ${status.state}. Host: ${status.host}${status.kind === "host" ? " (this agent)" : ""}.`,
-        `This agent: ${status.name}, ${status.kind}. ${count(peer.roster().length, "agent")} here.`,
+        `This agent: ${status.name}, ${status.kind}.${status.state === "closed" ? "" : ` ${count(peer.roster().length, "agent")} here.`}`,
         `Broker: ${status.url} (${broker.managed ? "managed" : "external"}), ${link}.`,
         `Messages: ${unseen} that the model has not read${unseen === 0 ? "" : " (/pilink go)"}, ${status.waiting} on their way to others.`,
         ...(peer.about === undefined ? [] : [`About: ${peer.about}`]),

@@ -17,16 +17,21 @@ describeOnBrokers("the order of messages, and how many are on their way", ({ bro
     await eventually(() => dev.peer.roster().length === 2);
     for (let index = 0; index < 70; index += 1) await dev.peer.send({ to: "mute", body: index, waitMs: 0 });
     const seqs = () => raw.messages(stage.topic("mute", "inbox")).map(({ text }) => JSON.parse(text).seq);
-    await eventually(() => seqs().length === 64);
+    // On a slow machine the first ones are repeated by now, so not their number counts.
+    await eventually(() => new Set(seqs()).size === 64);
+    expect(Math.max(...seqs())).toBe(64);
     expect(dev.peer.sent().filter(({ state }) => state === "queued")).toHaveLength(6);
     const ask = { v: 1, type: "missing", from: "mute", net: dev.peer.net, ...part };
+    const before = raw.received.length;
     await raw.publish(stage.topic("dev", "control"), { ...ask, seqs: [7, 9, 500] });
-    await eventually(() => seqs().length === 66);
-    expect(seqs().slice(64)).toEqual([7, 9]);
+    await eventually(() => {
+      const again = raw.received.slice(before).filter(({ topic }) => topic === stage.topic("mute", "inbox"));
+      expect(again.map(({ text }) => JSON.parse(text).seq)).toEqual(expect.arrayContaining([7, 9]));
+    });
     const receipt = { v: 1, net: dev.peer.net, state: "received", from: "mute", at: 1, ...part };
     await raw.publish(stage.topic("dev", "receipts"), { ...receipt, id: dev.peer.sent()[0]?.id });
-    await eventually(() => seqs().at(-1) === 65);
-    expect(JSON.parse(raw.messages(stage.topic("mute", "inbox")).at(-1)?.text ?? "").base).toBe(2);
+    const next = await raw.waitFor(({ text }) => text.includes('"seq":65,'));
+    expect(JSON.parse(next.text).base).toBe(2);
   });
 
   it.concurrent("hazard 7: is put in order; what comes out of order waits, is asked for, and nothing below base is waited for [DEL-13] [DEL-14]", async ({

@@ -36,7 +36,7 @@ function ownTools(request: ModelRequest): string[] {
 describe("the story", () => {
   const stage = useStage();
 
-  test("two agents talk: create, join, send, go, answer, and the end of the host [SESS-1] [SESS-2] [SESS-4] [SESS-5] [END-3] [END-6] [DEL-2]", async () => {
+  test("two agents talk: create, join, send, go, answer, and the end of the host [SESS-1] [SESS-2] [SESS-4] [SESS-5] [SESS-10] [END-6]", async () => {
     stage.model().script("dev", playDev);
     stage.model().script("prod", playProd);
     const [dev, prod] = await Promise.all([stage.start("dev"), stage.start("prod")]);

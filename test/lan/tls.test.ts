@@ -52,18 +52,19 @@ describeLan("the LAN's broker with TLS", () => {
     expect(await lan.checkHealth()).toBe(0);
   });
 
-  it.each(schemes)("names a certificate that nobody here trusts: $scheme", async ({ scheme, port }) => {
-    const { lan } = running();
-    const ends: (() => Promise<void>)[] = [];
-    const other = await makeCertificates();
-    for (const part of [{}, { ca: other.authority }]) {
-      const failure = await refusal(lan.url(port, scheme), part, (end) => ends.push(end));
-      expect(failure.code).toBe("broker-certificate");
-      expect(failure.message).toContain("is signed by no authority that is trusted here");
-      expect(failure.message).toContain("PILINK_CA");
-    }
-    for (const end of ends) await end();
-  });
+  it.for(schemes)(
+    "names a certificate that nobody here trusts: $scheme",
+    async ({ scheme, port }, { onTestFinished }) => {
+      const { lan } = running();
+      const other = await makeCertificates();
+      for (const part of [{}, { ca: other.authority }]) {
+        const failure = await refusal(lan.url(port, scheme), part, onTestFinished);
+        expect(failure.code).toBe("broker-certificate");
+        expect(failure.message).toContain("is signed by no authority that is trusted here");
+        expect(failure.message).toContain("PILINK_CA");
+      }
+    },
+  );
 
   it("names a certificate that has expired", async ({ onTestFinished }) => {
     const { lan, authority } = await start(undefined, -1);

@@ -153,7 +153,7 @@ export const controls: fc.Arbitrary<Control> = fc.oneof(
     {
       type: fc.constant("refused" as const),
       ...answer,
-      code: fc.constantFrom("name-taken" as const, "network-suspended" as const, "network-closed" as const),
+      code: fc.constant("name-taken" as const),
       reason: shortTexts,
       offer: names,
     },
