@@ -5,7 +5,7 @@ import type { Envelope } from "../../protocol/envelope.ts";
 import { type ErrorCode, PilinkError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { MessageState } from "../../protocol/receipt.ts";
-import { withinDeadline } from "../support/eventually.ts";
+import { eventually, withinDeadline } from "../support/eventually.ts";
 import { startTcpProxy, type TcpProxy } from "../support/network.ts";
 import { type PeerProcess, type ProcessEnterOptions, startPeer } from "../support/peer-process.ts";
 import { type RawMessage, type RawMqtt, rawMqtt } from "../support/raw-mqtt.ts";
@@ -77,9 +77,20 @@ export async function prepareStage(url: string, onEnd: (end: () => Promise<void>
     closingMs: 60_000,
     ...part,
   });
+  const players = new Set<Peer>();
   const watchUntilEnd = (peer: Peer): Player => {
+    players.add(peer);
     onEnd(() => peer.leave());
     return watch(peer);
+  };
+  /** Whoever has joined is not yet in everybody's roster: a test that goes on at once would race with its birth. */
+  const untilKnown = async (name: string): Promise<void> => {
+    const isBlind = (peer: Peer) => peer.state !== "active" || !peer.status().connected;
+    const knows = (peer: Peer) => peer.roster().some((entry) => entry.name === name && entry.state === "online");
+    // A test may have cut somebody off in a way that it does not notice yet.
+    await eventually(() => [...players].every((peer) => isBlind(peer) || knows(peer)), { timeoutMs: 1_000 }).catch(
+      () => undefined,
+    );
   };
   return {
     network,
@@ -88,11 +99,22 @@ export async function prepareStage(url: string, onEnd: (end: () => Promise<void>
     otherHome: async () => (await newHome(onEnd)).path,
     options,
     create: async (name, part) => watchUntilEnd(await createNetwork(options(name, part))),
-    join: async (name, part) => watchUntilEnd(await joinNetwork(options(name, part))),
+    async join(name, part) {
+      const player = watchUntilEnd(await joinNetwork(options(name, part)));
+      await untilKnown(player.peer.name);
+      return player;
+    },
     async process() {
       const peer = await startPeer();
       onEnd(() => peer.kill());
-      return peer;
+      return {
+        ...peer,
+        async join(entering) {
+          const status = await peer.join(entering);
+          await untilKnown(status.name);
+          return status;
+        },
+      };
     },
     processOptions: (name, part = {}) => ({ ...options(name), ...part }),
     async raw(username, password) {
