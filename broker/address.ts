@@ -73,5 +73,6 @@ function isLoopback(host: string): boolean {
 }
 
 function withoutCredentials(url: string): string {
-  return url.replace(/^([a-z0-9+.-]+:\/\/)?[^/]*@/i, "$1");
+  // Everything before the last "@" may belong to a password, also slashes and other "@".
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1");
 }

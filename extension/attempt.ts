@@ -8,7 +8,9 @@ import { type Carried, dropCarried } from "./connection.ts";
  * @throws what `work` throws
  */
 export async function runAttempt(carried: Carried, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  await endAttempt(carried);
+  endAttempt(carried);
+  // It may hold the name that this one wants.
+  await Promise.allSettled([carried.attempt?.done]);
   const controller = new AbortController();
   const done = work(controller.signal)
     .catch((error: unknown) => {
@@ -22,15 +24,19 @@ export async function runAttempt(carried: Carried, work: (signal: AbortSignal) =
 }
 
 /**
- * Ends the attempt to enter that is under way, and waits until it has.
+ * Ends the attempt to enter that is under way; it may take a moment to be over.
  *
  * @returns false where there was none
  */
-export async function endAttempt({ attempt }: Carried): Promise<boolean> {
-  if (attempt === undefined) return false;
-  attempt.controller.abort();
-  await Promise.allSettled([attempt.done]);
-  return true;
+export function endAttempt(carried: Carried): boolean {
+  const isUnderWay = isEntering(carried);
+  carried.attempt?.controller.abort();
+  return isUnderWay;
+}
+
+/** True while an attempt to enter is under way that nobody has ended. */
+export function isEntering({ attempt }: Carried): boolean {
+  return attempt?.controller.signal.aborted === false;
 }
 
 /**
@@ -44,8 +50,9 @@ export async function endCarried(carried: Carried, limitMs: number): Promise<voi
   dropCarried(carried);
   // The peer drops its connection by itself before the limit, so that nothing keeps the process alive after it.
   const left = carried.connection?.peer.leave(limitMs - 100);
+  endAttempt(carried);
   await Promise.race([
-    Promise.allSettled([left, endAttempt(carried)]),
+    Promise.allSettled([left, carried.attempt?.done]),
     new Promise<void>((resolve) => setTimeout(resolve, limitMs).unref()),
   ]);
 }

@@ -1,6 +1,7 @@
 import type { ExtensionCommandContext } from "@earendil-works/pi-coding-agent";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import { splitWord } from "./arguments.ts";
+import { isEntering } from "./attempt.ts";
 import { agentsCommand } from "./commands/agents.ts";
 import { createCommand, joinCommand } from "./commands/enter.ts";
 import { goCommand } from "./commands/go.ts";
@@ -63,8 +64,8 @@ const aliases: Readonly<Record<string, string>> = { disconnect: "leave" };
 export async function runCommand(line: string, scene: CommandScene): Promise<void> {
   const [word, rest] = splitWord(line);
   const { connection, carried } = scene.session;
-  const isEntering = connection !== undefined || carried.attempt !== undefined;
-  const subcommand = word === "" ? (isEntering ? statusCommand : helpCommand) : findSubcommand(word);
+  const isUsed = connection !== undefined || isEntering(carried);
+  const subcommand = word === "" ? (isUsed ? statusCommand : helpCommand) : findSubcommand(word);
   await subcommand.run(rest, scene);
 }
 

@@ -61,18 +61,13 @@ export function planEntering(request: EnterRequest, surroundings: EnterSurroundi
   if (typed === undefined) throw new PilinkError("bad-argument", `Which network? Usage: ${usage}`);
   const network = parseName(typed, "network");
   const name = settings.name === undefined ? makeName(sessionName ?? basename(folder)) : parseName(settings.name);
-  if (settings.name !== undefined && name === "all") {
-    throw new PilinkError("bad-name", 'The peer name "all" means everybody. Choose another one with --name.', {
-      value: name,
-    });
-  }
   const notes = [
     ...(network === typed ? [] : [`"${typed}" was made into the network name "${network}".`]),
     ...(settings.name === undefined || settings.name === name
       ? []
       : [`"${settings.name}" was made into the name "${name}".`]),
   ];
-  return { kind, network, name: name === "all" ? "agent" : name, home, settings, folder, model, about, notes };
+  return { kind, network, name, home, settings, folder, model, about, notes };
 }
 
 /**

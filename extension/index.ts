@@ -98,5 +98,7 @@ function findClash(pi: ExtensionAPI): string | undefined {
 function completeSubcommand(prefix: string): { value: string; label: string }[] | null {
   if (prefix.includes(" ")) return null;
   const fitting = subcommandNames.filter((name) => name.startsWith(prefix));
+  // With a list open, Enter takes from the list instead of sending the line: a complete word needs no list.
+  if (fitting.some((name) => name === prefix)) return null;
   return fitting.length === 0 ? null : fitting.map((name) => ({ value: name, label: name }));
 }

@@ -11,8 +11,8 @@ export const goType = "pilink-go";
 
 /** The session that messages are put into. */
 export interface InjectionTarget {
-  pi: ExtensionAPI;
-  ctx: ExtensionContext;
+  pi: Pick<ExtensionAPI, "sendMessage">;
+  ctx: { sessionManager: Pick<ExtensionContext["sessionManager"], "getSessionId" | "getBranch"> };
 }
 
 /** What happens with a message that arrived: it is put into the session at once, or waits in the inbox. */
@@ -46,7 +46,7 @@ export function injectWaiting(peer: Peer, { pi, ctx }: InjectionTarget): InboxEn
  * @param entries the messages to act on
  * @param canAnswer true if the model has the tool to answer with
  */
-export function startTurn(pi: ExtensionAPI, entries: InboxEntry[], canAnswer: boolean): void {
+export function startTurn(pi: InjectionTarget["pi"], entries: InboxEntry[], canAnswer: boolean): void {
   const list = entries.map(
     ({ id, from }) => `${id} from ${from === undefined ? "an unnamed sender" : JSON.stringify(from)}`,
   );
@@ -89,7 +89,7 @@ function toSessionMessage(peer: Peer, entry: InboxEntry) {
   };
 }
 
-function idsInBranch(ctx: ExtensionContext): string[] {
+function idsInBranch(ctx: InjectionTarget["ctx"]): string[] {
   return ctx.sessionManager
     .getBranch()
     .flatMap((entry) => (entry.type === "custom_message" ? readId(entry.customType, entry.details) : []));

@@ -61,7 +61,8 @@ export function folderNameOf(address: string): string {
 }
 
 function hideCredentials(text: string): string {
-  return text.replace(/\/\/[^/@]*@/, "//…@");
+  // Everything before the last "@" may belong to a password, also slashes and other "@".
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1…@");
 }
 
 function badAddress(text: string, why: string, cause?: unknown): PilinkError {

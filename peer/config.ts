@@ -107,11 +107,23 @@ function readFile(path: string): Settings {
   return check(value, (key) => (key === undefined ? what : `${what}, "${key}"`));
 }
 
-/** Where V8's parser stumbled; without a position it was the end of the text. */
+// One token of JSON, or white space (RFC 8259, sections 2, 6 and 7).
+const token =
+  /[\s{}[\]:,]|"(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[0-9a-f]{4}))*"|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|true|false|null/iuy;
+
+/** Where a text that is no JSON goes wrong. V8 names the place of some faults only. */
 function describePlace(text: string, error: unknown): string {
   const position = /position (\d+)/.exec(messageOf(error))?.[1];
-  const before = text.slice(0, position === undefined ? text.length : Number(position)).split("\n");
+  const before = text.slice(0, position === undefined ? findForeign(text) : Number(position)).split("\n");
   return `it goes wrong in line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+}
+
+/** The place of the first thing that no JSON holds, or the end. */
+function findForeign(text: string): number {
+  let end = 0;
+  token.lastIndex = 0;
+  while (token.test(text)) end = token.lastIndex;
+  return end;
 }
 
 function readEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {

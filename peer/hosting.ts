@@ -15,6 +15,8 @@ export interface HostingPort {
   announce(): Promise<void>;
   /** Whether the life that holds a name has provably ended. */
   isEnded(name: string, grant: Grant): Promise<boolean>;
+  /** Takes a ghost's record from the broker, where that is permitted. */
+  clear(name: string, presence: Presence): Promise<void>;
   nowMs(): number;
 }
 
@@ -59,7 +61,7 @@ export class Hosting {
   /** Takes the record of a ghost away: it left, and is no more. Where the broker forbids it, nothing happens. */
   async clearGhost(name: string, presence: Presence): Promise<void> {
     this.#grants.release(name, presence.epoch);
-    await clearRecord(this.#port.wire, name, presence);
+    await this.#port.clear(name, presence);
   }
 
   async #answerJoin(request: Extract<Control, { type: "join" }>): Promise<void> {
@@ -92,13 +94,3 @@ export class Hosting {
 }
 
 type ReplyOf<Type extends Control["type"]> = Omit<Extract<Control, { type: Type }>, "v" | "from" | "epoch" | "net">;
-
-/**
- * Ends a record on behalf of a life that cannot: first `left`, so that nobody takes the empty record for nothing.
- *
- * @throws PilinkError `connection-lost`
- */
-export async function clearRecord(wire: Wire, name: string, presence: Presence): Promise<void> {
-  await wire.publishPresence(name, { ...presence, state: "left" });
-  await wire.clearPresence(name);
-}

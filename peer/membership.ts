@@ -3,9 +3,10 @@ import type { Control } from "../protocol/control.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import type { ClosingMark, Presence } from "../protocol/presence.ts";
 import { protocolVersion } from "../protocol/version.ts";
+import { clearGhostRecord, clearRecord } from "./clearing.ts";
 import { answerLimitMs } from "./entrance.ts";
 import { sayFarewell } from "./farewell.ts";
-import { clearRecord, Hosting } from "./hosting.ts";
+import { Hosting } from "./hosting.ts";
 import { type Description, type Identity, makePresence } from "./identity.ts";
 import type { Inbox } from "./inbox.ts";
 import type { LinkOptions } from "./link.ts";
@@ -71,6 +72,7 @@ export class Membership implements Peer {
   readonly #rejected: Record<string, number> = {};
   #state: "open" | "closed" | "left" = "open";
   #leaving: Promise<void> | undefined;
+  #clearing: Promise<void> | undefined;
   #announced = false;
 
   constructor(parts: MembershipParts) {
@@ -127,6 +129,7 @@ export class Membership implements Peer {
             wire,
             about: parts.about,
             announce: () => this.announce(),
+            clear: (name, presence) => this.#clearGhost(name, presence),
             isEnded: async (name, { epoch }) => (await parts.isDead(name, epoch)) || this.#care.isGone(name, epoch),
             nowMs: Date.now,
           })
@@ -444,7 +447,7 @@ export class Membership implements Peer {
     const { host } = this.#parts.identity;
     this.#outlet.inBackground(this.#publishMark());
     const record = this.#roster.get(host)?.presence;
-    if (record !== undefined) this.#outlet.inBackground(clearRecord(this.#parts.wire, host, record));
+    if (record !== undefined) this.#clearing = this.#clearGhost(host, record);
     this.#close(`its host "${host}" is gone`);
   }
 
@@ -475,6 +478,12 @@ export class Membership implements Peer {
   async #withdraw(): Promise<void> {
     if (this.kind === "host") await this.#publishMark();
     await clearRecord(this.#parts.wire, this.name, this.#presence("left"));
+    await this.#clearing;
+  }
+
+  #clearGhost(name: string, presence: Presence): Promise<void> {
+    const { connection, wire } = this.#parts;
+    return clearGhostRecord(this.network, { ...connection, url: wire.link.url }, name, presence);
   }
 
   #onDropped(life: Life): void {

@@ -29,6 +29,8 @@ export interface RosterCarePort {
 export class RosterCare {
   readonly #port: RosterCarePort;
   readonly #dropped = new Map<string, { life: Life; sinceMs: number }>();
+  /** Since when a life is in doubt on this connection, by epoch. */
+  readonly #doubted = new Map<string, number>();
   #sweep: NodeJS.Timeout | undefined;
   #drop: NodeJS.Timeout | undefined;
 
@@ -41,6 +43,7 @@ export class RosterCare {
     this.close();
     // Silence counts on one unbroken connection only.
     for (const dropped of this.#dropped.values()) dropped.sinceMs = performance.now();
+    this.#doubted.clear();
     this.#drop = setTimeout(() => {
       for (const life of this.#port.roster.dropUnrepeated()) {
         this.#dropped.set(life.name, { life, sinceMs: performance.now() });
@@ -103,18 +106,34 @@ export class RosterCare {
     this.#sweep.unref();
   }
 
-  /** The host asks those in doubt for everybody, a member the host: if each asked each, it would grow with the square. */
+  /**
+   * The host asks those in doubt for everybody, a member the host: if each asked each, it would grow with the square.
+   * A ghost that the host could not clear is one that a member has to find by itself.
+   */
   #sweepNow(): void {
-    const { roster, identity, wire } = this.#port;
+    const { roster, wire } = this.#port;
     const nowMs = performance.now();
     for (const life of roster.all()) {
       if (life.presence.state === "lost") roster.ask(life.name, nowMs);
-      else if (!life.confirmed && wire.link.connected && (identity.kind === "host" || life.name === identity.host)) {
+      else if (life.confirmed) this.#doubted.delete(life.presence.epoch);
+      else if (wire.link.connected && (this.#isMine(life) || this.#isLeftOver(life, nowMs))) {
         // Without an answer the silence is noted in the roster, which is all there is to do.
         this.ping(life, answerLimitMs).catch(() => undefined);
       }
     }
     this.#removeGhosts();
+  }
+
+  #isMine(life: Life): boolean {
+    const { identity } = this.#port;
+    return identity.kind === "host" || life.name === identity.host;
+  }
+
+  /** Whether the host has had the time to find this one a ghost, and to clear its record. */
+  #isLeftOver({ presence }: Life, nowMs: number): boolean {
+    const sinceMs = this.#doubted.get(presence.epoch) ?? nowMs;
+    this.#doubted.set(presence.epoch, sinceMs);
+    return nowMs - sinceMs >= ghostAfterMs(presence, this.#port.closingMs) + sweepPauseMs;
   }
 
   #removeGhosts(): void {

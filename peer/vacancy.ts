@@ -67,12 +67,19 @@ export async function awaitVacancy(claimant: Claimant): Promise<Ghost[]> {
 async function ask({ wire, identity, signal }: Claimant, name: string, record: Presence): Promise<void> {
   const { network, name: from, epoch } = identity;
   const question = { v: protocolVersion, type: "ping", id: newId(), from, epoch, net: record.net } as const;
-  const answer = await wire.ask(name, question, answerLimitMs);
+  const answer = await Promise.race([wire.ask(name, question, answerLimitMs), untilAborted(signal)]);
   if (answer !== undefined) throw existingNetwork(network, name);
   if (signal?.aborted === true) throw cancelled(`Creating the network "${network}"`);
   if (!wire.link.connected) {
     throw connectionLost(network);
   }
+}
+
+function untilAborted(signal: AbortSignal | undefined): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) resolve(undefined);
+    signal?.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
 }
 
 function connectionLost(network: string): PilinkError {

@@ -4,6 +4,9 @@ import { PilinkError, quoteValue } from "./errors.ts";
 /** The longest network or peer name, in characters (topics.md, "Identifiers"). */
 export const nameLengthLimit = 64;
 
+/** What a message is addressed to when it is for everybody; no peer may be called so. */
+export const everybody = "all";
+
 const slugPattern = /^[a-z0-9-][a-z0-9_-]*$/;
 
 /** A network or peer name as it stands in a topic (topics.md, "Identifiers"). */
@@ -31,6 +34,13 @@ export function parseName(text: string, what: "network" | "peer" = "peer"): stri
     );
   }
   const slug = foldText(typed);
+  if (what === "peer" && slug === everybody) {
+    throw new PilinkError(
+      "bad-name",
+      `The peer name "${everybody}" means everybody in the network. Choose another one.`,
+      { value: text },
+    );
+  }
   // Of "..." only dashes would be left: that is not obvious, but "-" typed as such is a name.
   const nothingLeft = /^-*$/.test(slug) && slug !== typed;
   if (nothingLeft || !isName(slug)) {
@@ -56,7 +66,7 @@ export function makeName(text: string, fallback = "agent"): string {
     .replace(/^[-_]+/, "")
     .slice(0, nameLengthLimit)
     .replace(/-+$/, "");
-  return slug === "" ? fallback : slug;
+  return slug === "" || slug === everybody ? fallback : slug;
 }
 
 /**

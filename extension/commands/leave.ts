@@ -11,7 +11,7 @@ export const leaveCommand: Subcommand = {
   async run(line, scene) {
     const { options } = parseArguments(line, { yes: "switch" }, leaveCommand.usage);
     const { session } = scene;
-    if (await endAttempt(session.carried)) {
+    if (endAttempt(session.carried)) {
       return session.say("The attempt to enter a network was ended; this agent is in no network.");
     }
     const { peer } = requireConnection(session);

@@ -1,4 +1,5 @@
 import { parseArguments } from "../arguments.ts";
+import { isEntering } from "../attempt.ts";
 import type { Subcommand } from "../commands.ts";
 import { isUnseen } from "../reading.ts";
 import { count } from "../texts.ts";
@@ -13,9 +14,9 @@ export const statusCommand: Subcommand = {
     const { connection, carried } = session;
     if (connection === undefined) {
       return session.say(
-        carried.attempt === undefined
-          ? "This agent is in no network. Run /pilink create <network> or /pilink join <network>."
-          : "This agent is in no network; it is still waiting to enter one. /pilink leave ends the waiting.",
+        isEntering(carried)
+          ? "This agent is in no network; it is still waiting to enter one. /pilink leave ends the waiting."
+          : "This agent is in no network. Run /pilink create <network> or /pilink join <network>.",
       );
     }
     const { peer, broker } = connection;
@@ -32,7 +33,7 @@ export const statusCommand: Subcommand = {
         `Network "${status.network}": ${status.state}. Host: ${status.host}${status.kind === "host" ? " (this agent)" : ""}.`,
         `This agent: ${status.name}, ${status.kind}.${status.state === "closed" ? "" : ` ${count(peer.roster().length, "agent")} here.`}`,
         `Broker: ${status.url} (${broker.managed ? "managed" : "external"}), ${link}.`,
-        `Messages: ${unseen} that the model has not read${unseen === 0 ? "" : " (/pilink go)"}, ${status.waiting} on their way to others.`,
+        `Messages: ${unseen} that the model has not read${unseen === 0 ? "" : " (/pilink go)"}, ${status.unread} not yet in a session, ${status.waiting} on their way to others.`,
         ...(peer.about === undefined ? [] : [`About: ${peer.about}`]),
         ...(rejected.length === 0 ? [] : [`Rejected payloads: ${rejected.join(", ")}.`]),
       ].join("\n"),

@@ -1,0 +1,94 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join as joinPath } from "node:path";
+import { describe, expect, test } from "vitest";
+import { lastUserText } from "../support/scripted-model.ts";
+import { bodiesIn, create, injected, join, send, type, useStage } from "./stage.ts";
+
+describe("an agent that is busy", () => {
+  const stage = useStage();
+
+  test("gets what arrives after its turn, in order and once, and starts nothing [SESS-5] [DEL-14]", async () => {
+    const { dev, prod } = await stage.pair("lab");
+    const held = stage.model().hold("prod");
+    await prod.prompt("think for long");
+    await held.request;
+    const texts = ["first", "second", "third"].map((word) => `${word} while you work`);
+    for (const text of texts) await send(dev, "prod", text);
+    expect(stage.requests("prod")).toHaveLength(1);
+    held.release({ text: "that was hard" });
+    await prod.settled();
+    for (const text of texts) await injected(prod, text);
+    expect(stage.requests("prod")).toHaveLength(1);
+    expect(bodiesIn(await stage.ask(prod, "what came?"))).toEqual(texts);
+  });
+
+  test("is given what waits as one turn after its own when its user says go", async () => {
+    const { dev, prod } = await stage.pair("lab");
+    const before = stage.requests("prod").length;
+    const held = stage.model().hold("prod");
+    await prod.prompt("think for long");
+    await held.request;
+    const texts = ["please", "and also"];
+    for (const text of texts) await send(dev, "prod", text);
+    const go = await type(prod, "/pilink go", "dev");
+    expect(go.message).toContain("2 messages from dev");
+    held.release();
+    await prod.settled();
+    const requests = stage.requests("prod").slice(before);
+    expect(requests.map(bodiesIn)).toEqual([[], texts]);
+    expect(lastUserText(requests[1] ?? expect.fail("no second request"))).toMatch(/act on the 2 messages/);
+    expect((await type(prod, "/pilink go", "No message waits")).type).toBe("info");
+    expect(stage.requests("prod").slice(before)).toHaveLength(2);
+  });
+
+  test("sends in the middle of a run that was begun by a message [SESS-10]", async () => {
+    const { dev, prod } = await stage.pair("lab");
+    await send(dev, "prod", "pass it on");
+    stage
+      .model()
+      .script("prod", (request) =>
+        request.messages.at(-1)?.role === "tool"
+          ? { text: "done" }
+          : { toolCalls: [{ name: "pilink_send", arguments: { to: ["dev", "nobody"], body: "passed on" } }] },
+      );
+    const since = prod.mark();
+    await type(prod, "/pilink go", "dev");
+    await prod.waitForEvent(({ type: kind }) => kind === "agent_settled", { since });
+    const record = await injected(dev, "passed on");
+    expect(record.message).toMatchObject({ details: { hops: 1, re: null } });
+    // For several receivers one line each, and no error as long as it reached one of them.
+    const result = stage.requests("prod").at(-1)?.messages.at(-1)?.text;
+    expect(result).toMatch(/^dev: (received|injected) \(id [\w-]+\)\.\nnobody: refused\. .*"nobody"/);
+    // What the person asks for begins a chain of its own.
+    const atDev = dev.mark();
+    await prod.promptAndSettle("tell dev something else");
+    const second = await injected(dev, "passed on", atDev);
+    expect(second.message).toMatchObject({ details: { hops: 0 } });
+    stage.model().script("prod", () => ({ text: "ok" }));
+  });
+
+  test("that compacts gets nothing meanwhile, and everything in order afterwards [SESS-6] [SESS-7]", async () => {
+    const folder = joinPath(stage.home().path, "pi-agents", "small");
+    await mkdir(folder, { recursive: true });
+    await writeFile(joinPath(folder, "settings.json"), JSON.stringify({ compaction: { keepRecentTokens: 1 } }));
+    const [dev, small] = await Promise.all([stage.start("dev"), stage.start("small")]);
+    await create(dev, "lab");
+    await join(small, "lab");
+    for (const text of ["a first prompt", "a second prompt"])
+      await small.promptAndSettle(`${text} ${"word ".repeat(200)}`);
+
+    const held = stage.model().hold("small");
+    const compacted = small.command({ type: "compact" }, 20_000);
+    await held.request;
+    const texts = ["one while compacting", "two while compacting"];
+    for (const text of texts) {
+      expect((await send(dev, "small", text)).message).toContain("small: received");
+    }
+    expect((await type(small, "/pilink go", "compacted")).type).toBe("error");
+    expect(JSON.stringify(await small.messages())).not.toContain("while compacting");
+    held.release({ text: "a summary" });
+    await compacted;
+    for (const text of texts) await injected(small, text);
+    expect(bodiesIn(await stage.ask(small, "what came?"))).toEqual(texts);
+  });
+});

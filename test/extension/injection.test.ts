@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import { idsIn, injectWaiting, startTurn } from "../../extension/injection.ts";
+import { Reading } from "../../extension/reading.ts";
+import { FakePeer, makeEntry } from "./fake-peer.ts";
+
+interface Sent {
+  customType: string;
+  content: unknown;
+  details?: unknown;
+  triggerTurn: boolean | undefined;
+}
+
+function makeSession(idsInBranch: string[] = []) {
+  const sent: Sent[] = [];
+  return {
+    sent,
+    target: {
+      pi: {
+        sendMessage: (message: Omit<Sent, "triggerTurn">, options?: { triggerTurn?: boolean }) => {
+          sent.push({ ...message, triggerTurn: options?.triggerTurn });
+        },
+      },
+      ctx: {
+        sessionManager: {
+          getSessionId: () => "session-1",
+          getBranch: () =>
+            idsInBranch.map((id) => ({
+              type: "custom_message" as const,
+              id: `entry-${id}`,
+              parentId: null,
+              timestamp: "",
+              customType: "pilink",
+              content: "",
+              display: true,
+              details: { id },
+            })),
+        },
+      },
+    },
+  };
+}
+
+describe("injectWaiting", () => {
+  it("puts what is unread into the session, framed and in order, and starts no turn", () => {
+    const peer = new FakePeer();
+    peer.entries = [makeEntry({ id: "1", state: "seen" }), makeEntry({ id: "2" }), makeEntry({ id: "3" })];
+    const { sent, target } = makeSession();
+    expect(injectWaiting(peer, target).map(({ id }) => id)).toEqual(["2", "3"]);
+    expect(sent.map(({ customType, triggerTurn }) => [customType, triggerTurn])).toEqual([
+      ["pilink", false],
+      ["pilink", false],
+    ]);
+    expect(sent[0]?.content).toMatch(
+      /^\[PI\/\/LINK\] Message from the agent "prod"[\s\S]*Message id: 2[\s\S]*body of 2/,
+    );
+    expect(sent[0]?.details).toMatchObject({ v: 1, id: "2", from: "prod", body: "body of 2", verified: true });
+    expect(peer.entries.map(({ state, session }) => [state, session])).toEqual([
+      ["seen", undefined],
+      ["injected", "session-1"],
+      ["injected", "session-1"],
+    ]);
+  });
+
+  it("does not repeat what a resumed session holds already", () => {
+    const peer = new FakePeer();
+    peer.entries = [makeEntry({ id: "1" }), makeEntry({ id: "2" })];
+    const { sent, target } = makeSession(["1"]);
+    injectWaiting(peer, target);
+    expect(sent).toHaveLength(1);
+    expect(peer.entries.map(({ state }) => state)).toEqual(["injected", "injected"]);
+  });
+});
+
+describe("startTurn", () => {
+  it("names the messages, and the tool only where the model has it", () => {
+    const { sent, target } = makeSession();
+    startTurn(target.pi, [makeEntry({ id: "1" }), makeEntry({ id: "2", from: undefined })], true);
+    startTurn(target.pi, [makeEntry({ id: "3" })], false);
+    expect(sent[0]).toMatchObject({ customType: "pilink-go", triggerTurn: true });
+    expect(sent[0]?.content).toMatch(/the 2 messages .*1 from "prod", 2 from an unnamed sender\..*pilink_send/);
+    expect(sent[1]?.content).not.toContain("pilink_send");
+  });
+});
+
+describe("idsIn", () => {
+  it("knows this extension's messages in a model request", () => {
+    const ids = idsIn([
+      { role: "user", content: "x", details: { id: "no" } },
+      { role: "custom", customType: "other", details: { id: "no" } },
+      { role: "custom", customType: "pilink", details: { id: "yes" } },
+      { role: "custom", customType: "pilink", details: null },
+      { role: "custom", customType: "pilink", details: { id: 4 } },
+    ]);
+    expect(ids).toEqual(["yes"]);
+  });
+});
+
+describe("Reading", () => {
+  it("marks a message as seen when the model answers the request that held it, once", () => {
+    const peer = new FakePeer();
+    peer.entries = [makeEntry({ id: "1", state: "injected" }), makeEntry({ id: "2", state: "injected" })];
+    const reading = new Reading();
+    reading.noteRequest(peer, ["1"]);
+    expect(peer.entries[0]?.state).toBe("injected");
+    expect(reading.noteAnswer(peer)).toBe(true);
+    expect(peer.entries.map(({ state }) => state)).toEqual(["seen", "injected"]);
+    reading.noteRequest(peer, ["1"]);
+    expect(reading.noteAnswer(peer)).toBe(false);
+  });
+
+  it("lets a person's doing begin at 0 with a trace of its own", () => {
+    expect(new Reading().next()).toEqual({ hops: 0 });
+  });
+
+  it("carries on the trace and the largest hops of what was taken in, until the person speaks (hazard 15)", () => {
+    const peer = new FakePeer();
+    peer.entries = [
+      makeEntry({ id: "1", state: "injected", hops: 3, trace: "t3" }),
+      makeEntry({ id: "2", state: "injected", hops: 5, trace: "t5" }),
+      makeEntry({ id: "3", state: "injected", hops: 1, trace: "t1" }),
+    ];
+    const reading = new Reading();
+    reading.noteRequest(peer, ["1", "2", "3"]);
+    reading.noteAnswer(peer);
+    expect(reading.next()).toEqual({ hops: 6, trace: "t5" });
+    reading.restart();
+    reading.noteRequest(peer, ["1", "2", "3"]);
+    expect(reading.next()).toEqual({ hops: 0 });
+  });
+});
