@@ -1,6 +1,6 @@
+import { type BrokerAddress, defaultMqttPort, formatAddress, parseAddress } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { livenessOf } from "../store/process.ts";
-import { type BrokerAddress, defaultMqttPort, mqttUrl, parseBrokerUrl } from "./address.ts";
 import { defaultIdleMs } from "./background.ts";
 import { defaultPacketLimitBytes } from "./guard.ts";
 import { type ProbeResult, probeBroker } from "./probe.ts";
@@ -12,7 +12,7 @@ import {
   readStopMark,
   removeStopMarks,
 } from "./record.ts";
-import { type Place, removeRecord } from "./record-file.ts";
+import { type Place, placeOf, removeRecord } from "./record-file.ts";
 import { packageVersion } from "./runtime.ts";
 import { type BrokerChoice, withBrokerLock } from "./service.ts";
 import { startBackground } from "./start.ts";
@@ -41,7 +41,7 @@ export interface EnsureOptions extends BrokerChoice {
 
 /** A broker to connect to. */
 export interface EnsuredBroker {
-  /** As it was given, or that of the local broker. */
+  /** As it was given but without credentials, or that of the local broker. */
   url: string;
   host: string;
   port: number;
@@ -76,9 +76,9 @@ const startAttempts = 3;
  * @throws PilinkError `bad-argument`, `broker-not-mqtt`, `broker-not-started`, `broker-stopped`, `state-unusable`
  */
 export async function ensureBroker(options: EnsureOptions): Promise<EnsuredBroker> {
-  const target = options.url === undefined ? undefined : parseBrokerUrl(options.url);
+  const target = options.url === undefined ? undefined : parseAddress(options.url);
   // Anything but plain MQTT on loopback is somebody else's broker, to be found out by the one who connects.
-  if (target !== undefined && !target.startable) return external(target);
+  if (target !== undefined && !target.isStartable) return external(target);
   const context: Context = {
     home: options.home,
     target,
@@ -125,19 +125,19 @@ async function findOrStart(context: Context): Promise<EnsuredBroker> {
   throw new PilinkError(
     "broker-not-started",
     "The managed broker could not be started: its address was taken by others again and again. Name a broker with --url.",
-    { value: context.target?.shownUrl ?? context.home },
+    { value: context.target?.url ?? context.home },
   );
 }
 
 /** One attempt at a broker at a place that the person named; undefined where the place was taken meanwhile. */
 async function settleAt(context: Context, target: BrokerAddress): Promise<EnsuredBroker | undefined> {
-  const place = { host: target.bindHost, port: target.port };
+  const place = placeOf(target);
   const record = await livingAt(context.home, target);
   const kept = record && (await keepOrEnd(context, record));
   if (kept) return kept;
   const probe = await probeBroker(target, { timeoutMs: context.silenceMs });
   if (probe.kind === "mqtt") return external(target);
-  if (probe.kind !== "refused") throw notMqtt(target.shownUrl, probe);
+  if (probe.kind !== "refused") throw notMqtt(target.url, probe);
   // A home's only broker is its default one, also when it was started by its URL.
   const local = record?.local === true || (await livingLocal(context.home)) === undefined;
   return start(context, place, local);
@@ -157,7 +157,7 @@ async function settleLocal(context: Context): Promise<EnsuredBroker | undefined>
   const stranger = await probeBroker(usual, { timeoutMs: Math.min(1_000, context.silenceMs) });
   const started = await start(context, { host: usual.host, port: 0 }, true);
   const what = stranger.kind === "mqtt" ? "Another broker" : "Something that is no MQTT broker";
-  const otherwise = stranger.kind === "mqtt" ? ` To use that one: --url ${mqttUrl(usual.host, usual.port)}.` : "";
+  const otherwise = stranger.kind === "mqtt" ? ` To use that one: --url ${formatAddress(usual.host, usual.port)}.` : "";
   return (
     started && {
       ...started,
@@ -228,7 +228,7 @@ async function isFree(place: Place): Promise<boolean> {
 }
 
 async function livingAt(home: string, target: BrokerAddress): Promise<BrokerRecord | undefined> {
-  const record = await readRecord(home, { host: target.bindHost, port: target.port });
+  const record = await readRecord(home, placeOf(target));
   return record !== undefined && livenessOf(record.process) !== "dead" ? record : undefined;
 }
 
@@ -255,7 +255,7 @@ function notMqtt(url: string, probe: ProbeResult): PilinkError {
 function stopped(place: Place): PilinkError {
   return new PilinkError(
     "broker-stopped",
-    `The managed broker at ${mqttUrl(place.host, place.port)} was stopped on purpose. Start it with /pilink server start.`,
-    { value: mqttUrl(place.host, place.port) },
+    `The managed broker at ${formatAddress(place.host, place.port)} was stopped on purpose. Start it with /pilink server start.`,
+    { value: formatAddress(place.host, place.port) },
   );
 }

@@ -1,3 +1,3 @@
 // The entrance to this folder for every face: make sure that a broker runs, ask about it, stop it.
 export { type EnsuredBroker, type EnsureOptions, ensureBroker, startBroker } from "./ensure.ts";
-export { type BrokerStatus, brokerStatus, type StopOutcome, stopBroker } from "./service.ts";
+export { brokerStatus, stopBroker } from "./service.ts";

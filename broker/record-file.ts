@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type BrokerAddress, formatAddress } from "../protocol/address.ts";
 import { hasCode, removeFile, unusable, writeFileAtomically } from "../store/folder.ts";
-import { mqttUrl } from "./address.ts";
 import type { BrokerRecord } from "./record.ts";
 
 // What the broker's own process needs of its record. It stays free of zod, which costs that process 15 MB of memory.
@@ -10,6 +10,11 @@ import type { BrokerRecord } from "./record.ts";
 export interface Place {
   host: string;
   port: number;
+}
+
+/** Where a managed broker binds for an address. */
+export function placeOf({ host, port }: BrokerAddress): Place {
+  return { host: host === "localhost" ? "127.0.0.1" : host, port };
 }
 
 /** The folder of the records, marks and the log of managed brokers. */
@@ -29,8 +34,8 @@ export function markPath(home: string, place: Place): string {
 
 /** How a client on this machine reaches a broker that is bound to a host. */
 export function reachableUrl({ host, port }: Place): string {
-  if (host === "0.0.0.0") return mqttUrl("127.0.0.1", port);
-  return mqttUrl(host === "::" ? "::1" : host, port);
+  if (host === "0.0.0.0") return formatAddress("127.0.0.1", port);
+  return formatAddress(host === "::" ? "::1" : host, port);
 }
 
 /**

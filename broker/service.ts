@@ -1,11 +1,11 @@
 import { join } from "node:path";
+import { parseAddress } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { waitForLock } from "../store/lock.ts";
 import { livenessOf } from "../store/process.ts";
-import { parseBrokerUrl } from "./address.ts";
 import { askControl } from "./control.ts";
 import { type BrokerRecord, readLocalRecord, readRecord, writeStopMark } from "./record.ts";
-import { brokerFolder } from "./record-file.ts";
+import { brokerFolder, placeOf } from "./record-file.ts";
 import { type EndOutcome, endBroker } from "./stop.ts";
 
 const lockTimeoutMs = 45_000;
@@ -89,8 +89,8 @@ export async function stopBroker(choice: BrokerChoice): Promise<StopOutcome> {
 
 async function recordOf(choice: BrokerChoice): Promise<BrokerRecord | undefined> {
   if (choice.url === undefined) return (await readLocalRecord(choice.home))?.record;
-  const address = parseBrokerUrl(choice.url);
-  return address.startable ? readRecord(choice.home, { host: address.bindHost, port: address.port }) : undefined;
+  const address = parseAddress(choice.url);
+  return address.isStartable ? readRecord(choice.home, placeOf(address)) : undefined;
 }
 
 async function livingChoice(choice: BrokerChoice): Promise<BrokerRecord | undefined> {

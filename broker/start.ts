@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { formatAddress } from "../protocol/address.ts";
 import { messageOf, PilinkError, quoteValue } from "../protocol/errors.ts";
 import { ensureFolder, unusable } from "../store/folder.ts";
-import { mqttUrl } from "./address.ts";
 import type { BackgroundArguments } from "./background.ts";
 import { type BrokerRecord, brokerRecordSchema } from "./record.ts";
 import { brokerFolder } from "./record-file.ts";
@@ -87,7 +87,7 @@ async function awaitReady(
   readyTimeoutMs: number,
   log: Log,
 ): Promise<StartOutcome> {
-  const where = options.port === 0 ? `a free port of ${options.host}` : mqttUrl(options.host, options.port);
+  const where = options.port === 0 ? `a free port of ${options.host}` : formatAddress(options.host, options.port);
   const fail = (reason: string, cause?: unknown) =>
     new PilinkError(
       "broker-not-started",
@@ -170,7 +170,7 @@ function openLog(home: string): Log {
 function wayOut(options: BackgroundArguments): string {
   return options.port === 0
     ? "Start a broker by hand and name it with --url."
-    : `Take another port with --url ${mqttUrl(options.host, options.port === 1883 ? 1884 : 1883)}, or name a running broker.`;
+    : `Take another port with --url ${formatAddress(options.host, options.port === 1883 ? 1884 : 1883)}, or name a running broker.`;
 }
 
 function pickEnvironment(): Record<string, string> {

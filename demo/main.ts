@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { stopBroker } from "../broker/managed.ts";
-import { parseAddress } from "../peer/address.ts";
+import { parseAddress } from "../protocol/address.ts";
 import { messageOf } from "../protocol/errors.ts";
 import { stopEverything } from "../test/support/cleanup.ts";
 import { freePort } from "../test/support/network.ts";

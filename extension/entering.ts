@@ -1,9 +1,9 @@
 import { basename } from "node:path";
 import { ensureBroker } from "../broker/managed.ts";
-import { describeAddress } from "../peer/address.ts";
 import { resolveSettings, type Settings } from "../peer/config.ts";
 import { createNetwork, joinNetwork } from "../peer/network.ts";
 import type { EnterOptions } from "../peer/peer.ts";
+import { parseAddress } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { makeName, parseName } from "../protocol/names.ts";
 import { homeFolder } from "../store/folder.ts";
@@ -84,6 +84,9 @@ export async function enterNetwork(
   const { kind, network, name, home, settings, folder, notes } = plan;
   const { url } = settings;
   const broker = await ensureBroker({ home, url });
+  // Credentials may stand in the address; what is shown, recorded and handed on has none.
+  const inAddress = url === undefined ? undefined : parseAddress(url);
+  const username = settings.username ?? inAddress?.username;
   const peer = await (kind === "create" ? createNetwork : joinNetwork)({
     network,
     name,
@@ -96,8 +99,8 @@ export async function enterNetwork(
     signal,
     reach: async () => (await ensureBroker({ home, url, purpose: "reconnect" })).url,
     ...pickSet({
-      username: settings.username,
-      password: settings.password,
+      username,
+      password: settings.password ?? inAddress?.password,
       ca: settings.ca,
       role: settings.role,
       model: plan.model,
@@ -111,10 +114,10 @@ export async function enterNetwork(
     connection: {
       peer,
       broker: {
-        url: describeAddress(broker.url),
+        url: broker.url,
         managed: broker.managed,
         isDefault: url === undefined,
-        hasAccount: settings.username !== undefined || new URL(broker.url).username !== "",
+        hasAccount: username !== undefined,
       },
     },
     notes: [

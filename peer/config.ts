@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { parseAddress } from "../protocol/address.ts";
 import { isPilinkError, messageOf, PilinkError, quoteValue } from "../protocol/errors.ts";
 import { describeIssues } from "../protocol/version.ts";
 import { hasCode } from "../store/folder.ts";
-import { parseAddress } from "./address.ts";
 
 const settingsSchema = z.strictObject({
   url: z.string().min(1).optional(),

@@ -1,8 +1,8 @@
+import { isLoopback } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { newBox, newId } from "../protocol/ids.ts";
 import type { Presence } from "../protocol/presence.ts";
 import { protocolVersion } from "../protocol/version.ts";
-import { isLoopback } from "./address.ts";
 import { cancelled } from "./election.ts";
 import { HostRecords } from "./host-records.ts";
 import type { LinkOptions } from "./link.ts";

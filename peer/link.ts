@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import { Socket } from "node:net";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { describeAddress, isLoopback } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
-import { describeAddress, isLoopback } from "./address.ts";
 import { explainRefusal, lostWhile } from "./link-errors.ts";
 
 /** A message as the broker delivered it. */

@@ -1,9 +1,9 @@
+import { folderNameOf, isLoopback, parseAddress } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { clientIdOf, newEpoch, newId } from "../protocol/ids.ts";
 import { nextName, parseName } from "../protocol/names.ts";
 import type { Presence } from "../protocol/presence.ts";
 import { formatTopic } from "../protocol/topics.ts";
-import { folderNameOf, isLoopback, parseAddress } from "./address.ts";
 import { readAuthorities } from "./certificate.ts";
 import { clearGhostRecord } from "./clearing.ts";
 import { elect, settleTimes } from "./election.ts";

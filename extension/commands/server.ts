@@ -1,6 +1,6 @@
 import { brokerStatus, startBroker, stopBroker } from "../../broker/managed.ts";
-import { describeAddress } from "../../peer/address.ts";
 import { resolveSettings } from "../../peer/config.ts";
+import { describeAddress } from "../../protocol/address.ts";
 import { PilinkError, quoteValue } from "../../protocol/errors.ts";
 import { homeFolder } from "../../store/folder.ts";
 import { parseArguments } from "../arguments.ts";

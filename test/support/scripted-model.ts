@@ -8,7 +8,6 @@ import { listen } from "./network.ts";
 export {
   allText,
   lastUserText,
-  type ModelMessage,
   type ModelReply,
   type ModelRequest,
   toolResults,
