@@ -1,13 +1,13 @@
 import { folderNameOf, isLoopback, parseAddress } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
-import { clientIdOf, newEpoch, newId } from "../protocol/ids.ts";
+import { clientIdOf, newEpoch } from "../protocol/ids.ts";
 import { nextName, parseName } from "../protocol/names.ts";
 import type { Presence } from "../protocol/presence.ts";
 import { formatTopic } from "../protocol/topics.ts";
 import { readAuthorities } from "./certificate.ts";
 import { clearGhostRecord } from "./clearing.ts";
 import { elect, settleTimes } from "./election.ts";
-import { type Admission, answerLimitMs, requestAdmission } from "./entrance.ts";
+import { type Admission, requestAdmission } from "./entrance.ts";
 import { HostRecords } from "./host-records.ts";
 import { type Description, defaultClosingMs, defaultKeepaliveMs, type Identity, makePresence } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
@@ -15,7 +15,9 @@ import { deleteSession, type LinkOptions } from "./link.ts";
 import { Membership } from "./membership.ts";
 import { Outbox } from "./outbox.ts";
 import type { EnterOptions, Peer } from "./peer.ts";
+import { requireOwnRecord, requireRights } from "./rights.ts";
 import { isDeadHere, type StateFolder, statePath, takeState } from "./state.ts";
+import { Stay } from "./stay.ts";
 import { awaitVacancy } from "./vacancy.ts";
 import { Wire } from "./wire.ts";
 
@@ -118,7 +120,7 @@ async function becomeHost(entry: Entry): Promise<Membership> {
   const { options, network, name, epoch, state } = entry;
   const identity = makeIdentity(entry, { kind: "host", net: epoch, host: name });
   await deleteSession(entry.connection);
-  const { membership, wire } = await assemble(entry, identity, 0, options.about);
+  const { stay, wire } = await assemble(entry, identity, 0, options.about);
   try {
     const hosts = new HostRecords(wire);
     await wire.link.open();
@@ -142,7 +144,7 @@ async function becomeHost(entry: Entry): Promise<Membership> {
       epoch,
       settleMs: isLoopback(entry.connection.url) ? settleTimes.loopbackMs : settleTimes.networkMs,
       isGhost: (record) => dead.has(record.epoch),
-      announce: () => membership.announce(),
+      announce: () => stay.announce(),
       signal: options.signal,
     });
     await requireOwnRecord(wire, identity);
@@ -150,12 +152,12 @@ async function becomeHost(entry: Entry): Promise<Membership> {
     for (const ghost of ghosts) {
       if (ghost.name !== name) await clearGhostRecord(network, entry.connection, ghost.name, ghost.record);
     }
-    membership.listen();
+    stay.listen();
     await wire.subscribePresence();
-    membership.begin();
-    return membership;
+    stay.begin();
+    return new Membership(stay);
   } catch (error) {
-    await membership.leave();
+    await stay.leave();
     throw error;
   }
 }
@@ -180,18 +182,18 @@ async function enterAdmitted(entry: Entry, admission: Extract<Admission, { kind:
   // What a broker still holds for this client id from another instance must not come (hazard 1).
   if (entry.state.net !== admission.net) await deleteSession(entry.connection);
   const identity = makeIdentity(entry, { kind: "member", net: admission.net, host: admission.host });
-  const { membership, wire } = await assemble(entry, identity, admission.clockOffsetMs, admission.about);
+  const { stay, wire } = await assemble(entry, identity, admission.clockOffsetMs, admission.about);
   try {
-    membership.listen();
+    stay.listen();
     await wire.link.open();
     await wire.subscribeOwn(["inbox", "receipts", "control"]);
     await requireRights(wire, identity);
-    await membership.announce();
+    await stay.announce();
     await requireOwnRecord(wire, identity);
-    membership.begin();
-    return membership;
+    stay.begin();
+    return new Membership(stay);
   } catch (error) {
-    await membership.leave();
+    await stay.leave();
     throw error;
   }
 }
@@ -213,7 +215,7 @@ async function assemble(
   identity: Identity,
   clockOffsetMs: number,
   about: string | undefined,
-): Promise<{ membership: Membership; wire: Wire }> {
+): Promise<{ stay: Stay; wire: Wire }> {
   const { options, network, name, state, connection } = entry;
   const description: Description = {
     role: options.role,
@@ -230,7 +232,7 @@ async function assemble(
       payload: JSON.stringify(makePresence(identity, description, "lost", conn)),
     }),
   });
-  const membership = new Membership({
+  const stay = new Stay({
     identity,
     description,
     about,
@@ -244,62 +246,5 @@ async function assemble(
     isDead: entry.isDead,
     release: () => state.lock.release(),
   });
-  return { membership, wire };
-}
-
-/** What is published on the own topics must come back: a broker that forbids it acknowledges and drops. */
-async function requireRights(wire: Wire, { network, name, epoch }: Identity): Promise<void> {
-  // One at a time: Mosquitto 2.0.11 closes the connection of who publishes a second time what is forbidden.
-  for (const channel of ["control", "receipts", "inbox"] as const) {
-    if (await wire.probe(channel, newId(), epoch, answerLimitMs)) continue;
-    const topic = formatTopic(network, name, channel);
-    throw new PilinkError(
-      "broker-forbids",
-      `The broker ${wire.link.address} does not let this account use ${topic}: what was published there did not come back. Ask whoever runs it for the access rules of topics.md.`,
-      { value: topic },
-    );
-  }
-}
-
-/** The own birth must come as a retained record to a wildcard subscription, as it has to for every later peer. */
-async function requireOwnRecord(wire: Wire, { network, name, epoch }: Identity): Promise<void> {
-  const topic = formatTopic(network, name, "presence");
-  if (await comesBack(wire, name, epoch, () => wire.subscribePresence())) return;
-  if (await comesBack(wire, name, epoch, () => wire.link.subscribe([topic]))) {
-    throw new PilinkError(
-      "broker-no-retained",
-      `The broker ${wire.link.address} does not deliver retained messages to a wildcard subscription (RabbitMQ is known for it), so nobody would see who is here. Use Mosquitto, NATS, EMQX or the managed broker.`,
-      { value: wire.link.address },
-    );
-  }
-  throw new PilinkError(
-    "broker-forbids",
-    `The broker ${wire.link.address} does not let this account publish ${topic}, or read it. Ask whoever runs it for the access rules of topics.md.`,
-    { value: topic },
-  );
-}
-
-function comesBack(wire: Wire, name: string, epoch: string, subscribe: () => Promise<void>): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const finish = (came: boolean) => {
-      clearTimeout(timer);
-      clearInterval(again);
-      wire.events.off("presence", onPresence);
-      resolve(came);
-    };
-    const onPresence = (from: string, record: Presence | undefined, retained: boolean) => {
-      if (from === name && record?.epoch === epoch && retained) finish(true);
-    };
-    const tryOnce = () => {
-      subscribe().catch((error: unknown) => {
-        finish(false);
-        reject(error);
-      });
-    };
-    const timer = setTimeout(() => finish(false), answerLimitMs);
-    // Aedes acknowledges a record before it stores it: the first subscription may come too early for it.
-    const again = setInterval(tryOnce, answerLimitMs / 10);
-    wire.events.on("presence", onPresence);
-    tryOnce();
-  });
+  return { stay, wire };
 }

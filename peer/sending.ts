@@ -1,6 +1,6 @@
 import { checkBody, encodeEnvelope } from "../protocol/envelope.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
-import { newId } from "../protocol/ids.ts";
+import { idSchema, newId } from "../protocol/ids.ts";
 import { parseName } from "../protocol/names.ts";
 import { isSettled, type Receipt } from "../protocol/receipt.ts";
 import { protocolVersion } from "../protocol/version.ts";
@@ -52,6 +52,7 @@ export class Sending {
   /** Sends; see `Peer.send`. The caller has checked that the network is active. */
   async send(outgoing: Outgoing): Promise<SendOutcome[]> {
     checkBody(outgoing.body);
+    if (typeof outgoing.re === "string") checkAnswered(outgoing.re);
     const targets = this.#targetsOf(outgoing.to);
     const outcomes = targets.map((target) => this.#enqueue(target, outgoing));
     const waiting = outcomes.flatMap(({ id }) => (id === undefined ? [] : [id]));
@@ -259,6 +260,16 @@ export class Sending {
       ...(entry.reason === undefined ? {} : { reason: entry.reason }),
     };
   }
+}
+
+/** @throws PilinkError `bad-argument` where it cannot be the id of a message */
+function checkAnswered(re: string): void {
+  if (idSchema.safeParse(re).success) return;
+  throw new PilinkError(
+    "bad-argument",
+    `${quoteValue(re)} is no id of a message. Take the one that stands with the message ("Message id"), or leave re out.`,
+    { value: re },
+  );
 }
 
 function pause(forMs: number, signal: AbortSignal): Promise<void> {

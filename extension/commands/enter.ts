@@ -1,3 +1,4 @@
+import { parseAddress } from "../../protocol/address.ts";
 import { PilinkError, quoteValue } from "../../protocol/errors.ts";
 import { type Arguments, parseArguments } from "../arguments.ts";
 import { runAttempt } from "../attempt.ts";
@@ -69,6 +70,7 @@ async function enter(kind: EnterPlan["kind"], request: Request, scene: CommandSc
     { folder: ctx.cwd, sessionName: session.sessionName(), model: ctx.model?.id, env: process.env },
   );
   const former = session.connection?.peer;
+  if (session.connection !== undefined) requireAnotherNetwork(session.connection, plan);
   if (!(await mayCutOff(scene, request.yes))) return session.say(`Still in the network "${former?.network}".`);
   await session.leave();
   if (former !== undefined && former.state !== "closed") session.say(`Left the network "${former.network}".`);
@@ -85,6 +87,21 @@ async function enter(kind: EnterPlan["kind"], request: Request, scene: CommandSc
   // A person should not have to sit out the waiting in the editor: what comes of it is told when it comes.
   await Promise.race([attempt, waiting.promise]);
   attempt.catch((error: unknown) => session.say(describeFault(error), "error"));
+}
+
+/**
+ * Leaving a network to enter the same one again is nobody's wish: a member that creates it would only lose its place.
+ *
+ * @throws PilinkError `bad-argument`
+ */
+function requireAnotherNetwork({ peer, broker }: Connection, { network, settings: { url } }: EnterPlan): void {
+  const isSameBroker = url === undefined ? broker.isDefault : parseAddress(url).url === broker.url;
+  if (peer.network !== network || peer.state === "closed" || !isSameBroker) return;
+  throw new PilinkError(
+    "bad-argument",
+    `This agent is in the network "${network}" already, as "${peer.name}". To enter it anew, run /pilink leave first.`,
+    { value: network },
+  );
 }
 
 function welcome(kind: EnterPlan["kind"], connection: Entered["connection"]): string[] {

@@ -5,6 +5,7 @@ import { createServer, type Server } from "node:net";
 import { join as joinPath } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { cleanText } from "../../protocol/clean.ts";
 import { mosquittoInstalled, startMosquitto } from "../support/brokers.ts";
 import { onCleanup } from "../support/cleanup.ts";
 import { freePort, listen } from "../support/network.ts";
@@ -41,25 +42,26 @@ async function fail(pi: PiProcess, line: string, expected: RegExp): Promise<stri
   const since = pi.mark();
   await pi.prompt(line);
   const notice = await pi.nextNotification(/[\s\S]/, { since });
-  if (process.env.SHOW === "1") console.log(`${line.slice(0, 100)}\n   => [${notice.type}] ${notice.message}`);
   expect(notice.message, line.slice(0, 200)).toMatch(expected);
   expect(notice.type, notice.message).toBe("error");
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: to be replaced
-  expect(notice.message).not.toMatch(/[\u0000-\u0008\u000b-\u001f]/);
+  expect(cleanText(notice.message)).toBe(notice.message);
   return notice.message;
+}
+
+function titleOf(line: string): string {
+  return JSON.stringify(line.slice(0, 60));
 }
 
 describe("what a person types wrong", () => {
   const tooLong = "x".repeat(65);
-  test.each([
-    // [line, what the error has to say]
+  for (const [line, expected] of [
     ["/pilink creat lab", /"creat".*create/],
     ["/pilink frobnicate", /"frobnicate".*create.*help/s],
     ["/pilink help frobnicate", /"frobnicate"/],
     ["/pilink create", /\/pilink create <network>/],
     ["/pilink create my lab", /"lab".*quot/],
     ["/pilink create _lab", /"_lab".*_/],
-    ["/pilink create la/b", /"la\/b".*letters/],
+    ["/pilink create la/b", /"la\/b".*a-z.*"la-b"/],
     ["/pilink create lab+#", /"lab\+#"/],
     ["/pilink create \u0007\u001b[31m", /name/],
     [`/pilink create ${tooLong}`, /x{20}.*64/],
@@ -74,19 +76,19 @@ describe("what a person types wrong", () => {
     [`/pilink create x --role ${"r".repeat(201)}`, /role.*200/s],
     ["/pilink join", /\/pilink join <network>/],
     ["/pilink join nowhere", /"nowhere".*\/pilink create nowhere/s],
-    ["/pilink leave now", /now/],
     ["/pilink leave", /in no network/],
     ["/pilink send dev hello", /in no network/],
     ["/pilink agents", /in no network/],
     ["/pilink go", /in no network/],
     ["/pilink server", /start\|stop\|status/],
     ["/pilink server restart", /"restart".*start\|stop\|status/s],
-    ["/pilink status now", /now/],
-  ] satisfies [string, RegExp][])("%j outside of a network", async (line, expected) => {
-    expect(await fail(cast().lone, line, expected)).not.toContain("secret");
-  });
+  ] as const) {
+    test(`outside of a network: ${titleOf(line)} [ERR-1]`, async () => {
+      expect(await fail(cast().lone, line, expected)).not.toContain("secret");
+    });
+  }
 
-  test.each([
+  for (const [line, expected] of [
     ["/pilink send", /To whom\?/],
     ["/pilink send dev", /What should be sent to dev\?/],
     ["/pilink send prod to myself", /prod.*(itself|yourself|own|this agent)/],
@@ -94,10 +96,13 @@ describe("what a person types wrong", () => {
     ["/pilink send UP/DOWN hello", /UP\/DOWN/],
     ["/pilink send _all hello", /_all/],
     [`/pilink send dev ${"x".repeat(2 ** 20 + 1)}`, /1,?048,?577.*1,?048,?576|1 MiB/],
-    ["/pilink create lab", /"dev".*\/pilink join lab|already/s],
-  ] satisfies [string, RegExp][])("%.60j inside of one", async (line, expected) => {
-    await fail(cast().prod, line, expected);
-  });
+    ["/pilink create lab", /in the network "lab" already, as "prod".*\/pilink leave/],
+    ["/pilink join lab --name other", /in the network "lab" already, as "prod".*\/pilink leave/],
+  ] as const) {
+    test(`inside of one: ${titleOf(line)} [ERR-1]`, async () => {
+      await fail(cast().prod, line, expected);
+    });
+  }
 
   test("a list with one unknown name reaches the others", async () => {
     const { dev, prod } = cast();
@@ -136,7 +141,6 @@ test("what a model calls wrong is an error that it can act on", async () => {
   const results = toolResults(await stage.ask(dev, "send to everybody"));
   stage.model().script("dev", () => ({ text: "ok" }));
   expect(results).toHaveLength(calls.length);
-  if (process.env.SHOW === "1") console.log(results.map((text) => text.slice(0, 300)).join("\n"));
   expect(results[0]).toMatch(/"nobody".*"lab"/s);
   expect(results[1]).toMatch(/dev.*(itself|yourself|own)/);
   expect(results[2]).toMatch(/1,?048,?577|1 MiB/);
@@ -246,7 +250,7 @@ describe("what strangers publish", () => {
     stranger = await rawMqtt(stage.url());
   });
 
-  test("garbage on every topic harms nobody [ERR-2] [ENV-11] [ENV-12]", async () => {
+  test("garbage on every topic harms nobody [MQTT-8] [ERR-2] [ENV-11] [ENV-12]", async () => {
     const { dev, prod } = cast();
     const garbage = [
       '{"v":1}',
@@ -279,8 +283,9 @@ describe("what strangers publish", () => {
     const forged = { v: 1, id: "forged-1", body: "forged by a stranger", from: "prod", to: "prod" };
     await stranger.publish("pilink/lab/prod/inbox", forged);
     const huge = await rawMqtt(stage.url());
-    await huge.publish("pilink/lab/prod/inbox", "h".repeat(10 * 2 ** 20)).catch(() => undefined);
-    huge.drop();
+    const ended = new Promise<void>((resolve) => huge.client.once("close", () => resolve()));
+    huge.publish("pilink/lab/prod/inbox", "h".repeat(10 * 2 ** 20)).catch(() => undefined);
+    await ended;
 
     const status = await type(prod, "/pilink status", "Rejected payloads");
     expect(status.message).toMatch(/\d+ × bad-payload/);
@@ -292,6 +297,7 @@ describe("what strangers publish", () => {
 
   test("by hand reaches the session, marked as unverified, and starts nothing [ENV-1] [INBOX-6] [INBOX-7] [SESS-5]", async () => {
     const { prod } = cast();
+    await stage.ask(prod, "read what came so far");
     await prod.newSession();
     const before = stage.requests("prod").length;
     for (const payload of ["build finished", "42", '{"status":"failed"}', '{"v":1,"body":"by hand","from":"ci"}']) {
