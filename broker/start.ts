@@ -57,6 +57,8 @@ export async function startBackground(
   const { readyTimeoutMs = 15_000, ...argument } = options;
   ensureFolder(options.home);
   ensureFolder(brokerFolder(options.home));
+  const cache = join(brokerFolder(options.home), "compiled");
+  ensureFolder(cache);
   const log = openLog(options.home);
   try {
     const { command, args, env } = brokerCommand();
@@ -70,7 +72,7 @@ export async function startBackground(
         ...pickEnvironment(),
         // Compiled code, and JavaScript made of TypeScript, are kept for the next start: it is faster by a third and
         // smaller by 20 MB. In our own folder: what is in a shared one, others could have put there.
-        NODE_COMPILE_CACHE: join(brokerFolder(options.home), "compiled"),
+        NODE_COMPILE_CACHE: cache,
         ...env,
       },
       stdio: ["ignore", "pipe", log.descriptor],

@@ -28,7 +28,7 @@ export interface CompanyPort {
   onBorn(name: string, presence: Presence): void;
 }
 
-/** The other peers of the network: their records judged, kept true, and told of (topics.md, "Presence life cycle"). */
+/** The other peers of the network: their records judged, kept true, and told of (topics.md, "Presence"). */
 export class Company {
   readonly #port: CompanyPort;
   readonly roster: Roster;

@@ -92,7 +92,9 @@ export function unusable(path: string, cause: unknown): PilinkError {
   return new PilinkError(
     "state-unusable",
     `The state folder cannot be used: ${path}: ${messageOf(cause)}. ` +
-      "Make it writable for you, or set PILINK_HOME to another folder.",
+      (hasCode(cause, "ENOSPC", "EDQUOT")
+        ? "Free some space on that disk, or set PILINK_HOME to a folder on another one."
+        : "Make it writable for you, or set PILINK_HOME to another folder."),
     { value: path, cause },
   );
 }

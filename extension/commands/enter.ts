@@ -1,5 +1,6 @@
 import { parseAddress } from "../../protocol/address.ts";
 import { PilinkError, quoteValue } from "../../protocol/errors.ts";
+import { askAccount } from "../account.ts";
 import { type Arguments, parseArguments } from "../arguments.ts";
 import { runAttempt } from "../attempt.ts";
 import type { CommandScene, Subcommand } from "../commands.ts";
@@ -80,13 +81,32 @@ async function enter(kind: EnterPlan["kind"], request: Request, scene: CommandSc
     waiting.resolve();
   };
   const attempt = runAttempt(session.carried, async (signal) => {
-    const { connection, notes } = await enterNetwork(plan, onWaiting, signal);
+    const { connection, notes } = await enterWithAccount(plan, onWaiting, signal, ctx);
     if (signal.aborted || !session.adopt(connection)) await connection.peer.leave();
     else session.say([...welcome(kind, connection), ...notes].join("\n"));
   });
   // A person should not have to sit out the waiting in the editor: what comes of it is told when it comes.
   await Promise.race([attempt, waiting.promise]);
   attempt.catch((error: unknown) => session.say(describeFault(error), "error"));
+}
+
+/** Enters; where the broker wants an account and none is set, asks for one and tries once more. */
+async function enterWithAccount(
+  plan: EnterPlan,
+  onWaiting: (reason: string, forMs: number) => void,
+  signal: AbortSignal,
+  ctx: CommandScene["ctx"],
+): Promise<Entered> {
+  try {
+    return await enterNetwork(plan, onWaiting, signal);
+  } catch (error) {
+    const { username, url } = plan.settings;
+    const address = url === undefined ? undefined : parseAddress(url);
+    const isSet = username !== undefined || address?.username !== undefined;
+    const account = await askAccount(ctx, error, isSet, address?.url ?? "of this home");
+    if (account === undefined) throw error;
+    return enterNetwork({ ...plan, settings: { ...plan.settings, ...account } }, onWaiting, signal);
+  }
 }
 
 /**

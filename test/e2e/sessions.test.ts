@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { ownExtension } from "../support/pi-home.ts";
 import type { PiProcess } from "../support/pi-process.ts";
 import { rawMqtt } from "../support/raw-mqtt.ts";
@@ -100,6 +101,44 @@ describe("another session of the same Pi", () => {
     expect(bodiesIn(await stage.ask(prod, "what stands here?"))).toEqual(["unseen in two sessions"]);
     await prod.newSession();
     expect(bodiesIn(await stage.ask(prod, "and now?"))).toEqual([]);
+  });
+
+  test("a stream of messages passes many switches, each message once and in order [SESS-6] [DEL-4] [DEL-14]", async () => {
+    const { dev, prod } = both();
+    await stage.ask(prod, "something to fork from");
+    const texts = Array.from({ length: 24 }, (_, index) => `number ${index} of the stream`);
+    const first = dev.notifications.length;
+    const stream = (async () => {
+      for (const text of texts) await type(dev, `/pilink send prod ${text}`, /prod: \w+ \(id/);
+    })();
+    const hopping = (async () => {
+      for (const act of [
+        switches["/new"],
+        switches["/reload"],
+        switches["/new"],
+        switches["/reload"],
+        switches["/new"],
+      ]) {
+        await act(prod);
+        // In each of the sessions some of it arrives.
+        const told = dev.notifications.length;
+        await eventually(() => dev.notifications.length >= Math.min(told + 3, first + texts.length));
+      }
+    })();
+    await Promise.all([stream, hopping]);
+    await send(dev, "prod", "the end of the stream");
+    expect(bodiesIn(await stage.ask(prod, "what came?"))).toEqual([...texts, "the end of the stream"]);
+  });
+
+  test("who leaves and joins again has what was unread, once [DEL-4] [LIFE-10]", async () => {
+    const { dev, prod } = both();
+    await prod.newSession();
+    await send(dev, "prod", "unread when you left");
+    await injected(prod, "unread when you left");
+    await type(prod, "/pilink leave", "left");
+    await join(prod, "lab");
+    await send(dev, "prod", "and one more");
+    expect(bodiesIn(await stage.ask(prod, "what is there?"))).toEqual(["unread when you left", "and one more"]);
   });
 
   test("a run that /new ends gives its messages to the next session [SESS-8]", async () => {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { brokerStatus, stopBroker } from "../../broker/managed.ts";
 import { stopEverything } from "../support/cleanup.ts";
 import { eventually } from "../support/eventually.ts";
+import { isAlive } from "../support/live-processes.ts";
 import { freePort } from "../support/network.ts";
 import { type PiOptions, stateFolderOf } from "../support/pi-home.ts";
 import { type PiProcess, startPi } from "../support/pi-process.ts";
@@ -101,9 +102,10 @@ async function quitAll(pis: PiProcess[]): Promise<void> {
       // Pi reports here whatever an extension throws: a person would see it as a crash.
       expect(pi.records.filter(({ type }) => type === "extension_error")).toEqual([]);
       expect(pi.stderr()).toBe("");
+      // A test may have ended it already, in whatever way it is about.
+      if (!(await isAlive(pi.pid))) return;
       pi.signal("SIGCONT");
       const { code, signal, tookMs } = await pi.stop();
-      if (signal === "SIGKILL") return;
       expect({ code, signal }, `the end of ${pi.name}`).toEqual({ code: 0, signal: null });
       expect(tookMs, `ms that ${pi.name} took to quit`).toBeLessThan(1_500);
     }),
