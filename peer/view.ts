@@ -38,7 +38,7 @@ export function requireActive({ network, host, name }: Identity, state: NetworkS
   if (state === "suspended") {
     throw new PilinkError(
       "network-suspended",
-      `Nothing was sent: the network host is offline ("${host}" of the network "${network}"). It can be sent when the host is back.`,
+      `Nothing was sent: the network host is offline ("${host}" of the network "${network}"). It can be sent again if the host returns.`,
     );
   }
   if (state === "closed") {

@@ -35,7 +35,7 @@ describe("what is killed or frozen", () => {
   test("a member: what is sent to it meanwhile arrives once after its restart [END-11] [DEL-1] [DEL-4] [DEL-6]", async () => {
     const { dev, prod } = await stage.pair("lab");
     await prod.kill();
-    const lost = await dev.nextNotification('"prod"', { since: dev.mark() });
+    const lost = await dev.nextNotification('"prod" in the network "lab" has lost its connection');
     expect(lost).toMatchObject({ type: "warning" });
     expect(lost.message).toMatch(/lost its connection.*may return/);
     const queued = await type(dev, "/pilink send prod while you were away", "prod: queued");

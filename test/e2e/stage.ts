@@ -139,6 +139,18 @@ export function send(pi: PiProcess, to: string, text: string) {
   return type(pi, `/pilink send ${to} ${text}`, /: (received|injected|seen) \(id/);
 }
 
+/** Sees to it that messages pass between two Pis, in both directions. */
+export async function exchange(one: PiProcess, other: PiProcess): Promise<void> {
+  for (const [from, to] of [
+    [one, other],
+    [other, one],
+  ] as const) {
+    const text = `from ${from.name} at its record ${from.mark()}`;
+    await send(from, to.name, text);
+    await injected(to, text);
+  }
+}
+
 /** Waits until a message stands in a Pi's session. */
 export function injected(pi: PiProcess, text: string, since = 0) {
   return pi.waitForEvent((record) => record.type === "message_start" && isFrameWith(record.message, text), { since });
