@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { z } from "zod";
 
+// node .ci/check-tarball.ts [TARBALL]: holds what would be published, or a packed tarball, against what a user needs.
+
 const sizeLimitBytes = 2 * 1024 * 1024;
 const needed = [
   "package.json",
@@ -9,24 +11,41 @@ const needed = [
   "CHANGELOG.md",
   "topics.md",
   "extension/index.ts",
+  "skills/pilink/SKILL.md",
   "peer/network.ts",
   "protocol/envelope.ts",
   "store/lock.ts",
   "broker/managed.ts",
+  // Node runs no TypeScript below node_modules: this is what the managed broker is there.
   "dist/broker/main.js",
+  "docker-compose.yml",
+  "docker-compose.tls.yml",
+  ".env.example",
+  "broker/mosquitto/config/mosquitto.conf",
 ];
-const unwanted = [/^test\//, /^demo\//, /^\.ci\//, /\.test\./, /^\.(npmrc|gitignore)$/, /\.tsbuildinfo$/];
+const allowed = [
+  /^(extension|peer|protocol|store|broker)\/[\w/-]+\.ts$/,
+  /^dist\/(peer|protocol|store|broker)\/[\w/-]+\.(js|js\.map|d\.ts)$/,
+  /^skills\/pilink\/SKILL\.md$/,
+  /^broker\/mosquitto\/([\w/-]+\.(conf|acl)|README\.md)$/,
+];
 
+const [tarball] = process.argv.slice(2);
+const command = ["pack", ...(tarball === undefined ? [] : [tarball]), "--dry-run", "--json", "--ignore-scripts"];
 const packed = z
   .array(z.object({ unpackedSize: z.number(), files: z.array(z.object({ path: z.string() })) }))
   .length(1)
-  .parse(JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { encoding: "utf8" })));
+  .parse(JSON.parse(execFileSync("npm", command, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })));
 
 const faults: string[] = [];
 for (const { files, unpackedSize } of packed) {
   const paths = new Set(files.map((file) => file.path));
   for (const path of needed) if (!paths.has(path)) faults.push(`missing: ${path}`);
-  for (const path of paths) if (unwanted.some((pattern) => pattern.test(path))) faults.push(`unwanted: ${path}`);
+  for (const path of paths) {
+    const source = /^dist\/(.+)\.(js|js\.map|d\.ts)$/.exec(path)?.[1];
+    if (source !== undefined && !paths.has(`${source}.ts`)) faults.push(`without its source: ${path}`);
+    if (!needed.includes(path) && !allowed.some((pattern) => pattern.test(path))) faults.push(`unwanted: ${path}`);
+  }
   if (unpackedSize > sizeLimitBytes) faults.push(`too big: ${unpackedSize} bytes, ${sizeLimitBytes} are the limit`);
   console.log(`tarball: ${paths.size} files, ${unpackedSize} bytes unpacked`);
 }

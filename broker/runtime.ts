@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { basename, delimiter, dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
@@ -71,7 +71,8 @@ export function packageVersion(): string {
 }
 
 function entryFile(runtime: Runtime, stripsTypes: boolean): string {
-  const folder = dirname(runtime.file);
+  // Where Node goes by as well, also for a clone that `npm link` put below node_modules.
+  const folder = realpathSync(dirname(runtime.file));
   if (!runtime.file.endsWith(".ts")) return join(folder, "main.js");
   // Node refuses to strip types below node_modules; Bun does not care.
   const installed = folder.split(sep).includes("node_modules") && !runtime.bun;

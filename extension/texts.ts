@@ -44,9 +44,16 @@ export function describeOutcome({ to, id, state, reason }: SendOutcome): string 
     case "expired":
       return `${receiver}: ${state} (id ${id}). It will not be delivered.${reason === undefined ? "" : ` Reason: ${cleanLine(reason, 300)}`}`;
     default:
-      return `${receiver}: ${state} (id ${id}).`;
+      return `${receiver}: received (id ${id})${furtherStates[state]}.`;
   }
 }
+
+const furtherStates = {
+  received: "",
+  injected: ", and put into its session",
+  seen: ", and seen by its model",
+  replied: ", and replied to",
+} as const;
 
 /** Who sent messages, for a sentence. */
 export function describeSenders(entries: InboxEntry[]): string {

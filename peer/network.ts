@@ -137,6 +137,7 @@ async function becomeHost(entry: Entry): Promise<Membership> {
       signal: options.signal,
     });
     const dead = new Set(ghosts.map(({ record }) => record.epoch));
+    stay.holdQuestions();
     await elect({
       wire,
       network,
@@ -155,6 +156,7 @@ async function becomeHost(entry: Entry): Promise<Membership> {
     stay.listen();
     await wire.subscribePresence();
     stay.begin();
+    stay.answerHeld();
     return new Membership(stay);
   } catch (error) {
     await stay.leave();

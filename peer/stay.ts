@@ -21,6 +21,9 @@ import { Sending } from "./sending.ts";
 import { Suspension } from "./suspension.ts";
 import type { Wire } from "./wire.ts";
 
+// More than a thousand peers ask within a second only where something is wrong; they ask again.
+const heldLimit = 1_000;
+
 /** What a stay is made of. */
 export interface StayParts {
   identity: Identity;
@@ -57,6 +60,10 @@ export class Stay {
   #leaving: Promise<void> | undefined;
   #clearing: Promise<void> | undefined;
   #announced = false;
+  readonly #held: Control[] = [];
+  readonly #hold = (control: Control): void => {
+    if (this.#announced && this.#held.length < heldLimit) this.#held.push(control);
+  };
 
   constructor(parts: StayParts) {
     this.parts = parts;
@@ -143,11 +150,20 @@ export class Stay {
     return this.#suspension.isSuspended ? "suspended" : "active";
   }
 
+  /**
+   * Keeps what is asked of this peer until it listens: between the birth of a host and the end of its entering others
+   * see it already, and their questions would go unanswered.
+   */
+  holdQuestions(): void {
+    this.parts.wire.events.on("control", this.#hold);
+  }
+
   /** Listens to the wire from now on; call it before the first subscription whose messages count. */
   listen(): void {
     const { wire } = this.parts;
     wire.events.on("presence", (name, record, retained) => this.#onPresence(name, record, retained));
     wire.events.on("mark", (mark) => this.#onMark(mark));
+    wire.events.off("control", this.#hold);
     wire.events.on("control", (control) => this.#onControl(control));
     wire.events.on("receipt", (receipt) => this.sending.receiveReceipt(receipt));
     wire.events.on("inbox", (payload) => this.reception.receive(payload));
@@ -161,6 +177,11 @@ export class Stay {
     });
     wire.link.events.on("down", ({ reason }) => this.#onDown(reason));
     wire.link.events.on("ended", (error) => this.#onEnded(error));
+  }
+
+  /** Answers what was asked before this peer listened. */
+  answerHeld(): void {
+    for (const control of this.#held.splice(0)) this.#onControl(control);
   }
 
   /** Publishes the birth. @throws PilinkError `connection-lost` */

@@ -37,6 +37,25 @@ describeOnBrokers("hazard 3, two that create one network at once", ({ broker }) 
     });
   }
 
+  it("one that comes while another is being born is answered by it, and need not wait for it [LIFE-2]", {
+    timeout: 60_000,
+  }, async ({ onTestFinished }) => {
+    const stage = await prepareStage(broker().url, onTestFinished);
+    const raw = await stage.raw();
+    const [home, other] = [await stage.otherHome(), await stage.otherHome()];
+    for (let round = 0; round < 6; round += 1) {
+      const mark = raw.received.length;
+      const first = stage.create("first", { home });
+      // The birth is on the wire before its owner listens to everything.
+      await raw.waitFor(({ text }) => text.includes('"online"'), { after: mark });
+      const waits: string[] = [];
+      const second = failureOf(stage.create("second", { home: other, onWaiting: (reason) => waits.push(reason) }));
+      expect(await second).toMatchObject({ code: "network-exists", message: expect.stringContaining('"first"') });
+      expect(waits).toEqual([]);
+      await (await first).peer.leave();
+    }
+  });
+
   it("a smaller claim wins, a larger one is answered with the own claim [LIFE-2] [LIFE-3]", async ({
     onTestFinished,
   }) => {

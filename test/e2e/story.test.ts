@@ -56,7 +56,7 @@ describe("the story", () => {
     // dev's model sends; its tool call answers with what happened.
     const done = await stage.ask(dev, "Ask prod to review the diff.");
     expect(ownTools(done)).toEqual(tools);
-    expect(toolResults(done).join()).toMatch(/^prod: (received|injected) \(id [\w-]+\)\.$/);
+    expect(toolResults(done).join()).toMatch(/^prod: received \(id [\w-]+\)(, and put into its session)?\.$/);
     const record = await injected(prod, question);
     expect(record.message).toMatchObject({ display: true, details: { from: "dev", to: "prod", body: question, v: 1 } });
     expect(stage.requests("prod")).toEqual([]);
