@@ -1,9 +1,12 @@
 import { EventEmitter } from "node:events";
 import { Socket } from "node:net";
-import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import type { IClientOptions, MqttClient } from "mqtt";
 import { describeAddress, isLoopback } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
+import { importInBun } from "./bun-packages.ts";
 import { explainRefusal, lostWhile } from "./link-errors.ts";
+
+const { default: mqtt } = await importInBun(() => import("mqtt"));
 
 /** A message as the broker delivered it. */
 export interface Delivered {

@@ -13,6 +13,8 @@ export interface PiOptions {
   model?: { port: number };
   /** Which of the server's models this Pi uses, `scripted-1` unless given. */
   modelId?: string;
+  /** The program that is Pi, and its first arguments; this Node with Pi's command line unless given. */
+  program?: string[];
   /** The paths of the extensions to load; this repository's own unless given. */
   extensions?: string[];
   /** The folder Pi works in, one below `home` unless given. */
@@ -25,6 +27,7 @@ export interface PiOptions {
 
 /** What a Pi is started with. */
 export interface PiCommandLine {
+  command: string;
   args: string[];
   cwd: string;
   env: Record<string, string>;
@@ -52,9 +55,11 @@ export async function preparePi(options: PiOptions, mode: string[]): Promise<PiC
   const sessionDir = join(home, "sessions", name);
   for (const folder of [agentDir, cwd, sessionDir]) await mkdir(folder, { recursive: true });
   await writeFile(join(agentDir, "models.json"), JSON.stringify(modelsFile(options.model?.port ?? 9, modelId)));
+  const [command = process.execPath, ...first] = options.program ?? [process.execPath, findPiCli()];
   return {
+    command,
     args: [
-      findPiCli(),
+      ...first,
       ...mode,
       "--model",
       `scripted/${modelId}`,

@@ -60,7 +60,7 @@ export interface PiProcess extends PiTranscript {
  */
 export async function startPi(options: PiOptions): Promise<PiProcess> {
   const line = await preparePi(options, ["--mode", "rpc"]);
-  const child = spawn(process.execPath, line.args, { cwd: line.cwd, env: line.env, stdio: "pipe" });
+  const child = spawn(line.command, line.args, { cwd: line.cwd, env: line.env, stdio: "pipe" });
   const pi = attach(child, options.name ?? "pi", line);
   await pi.command({ type: "get_state" }, 20_000);
   return pi;
