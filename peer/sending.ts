@@ -109,7 +109,7 @@ export class Sending {
   /** The network has ended: nothing more is delivered. */
   expireAll(reason: string): void {
     for (const box of this.#port.outbox.openBoxes()) {
-      for (const entry of this.#port.outbox.openTo(box)) this.#move(entry.envelope.id, "expired", reason);
+      for (const entry of [...this.#port.outbox.openTo(box)]) this.#move(entry.envelope.id, "expired", reason);
     }
   }
 
@@ -123,7 +123,7 @@ export class Sending {
   #formerMail(name: string, box: string): OutboxEntry[] {
     const { outbox } = this.#port;
     const others = outbox.openBoxes().filter((other) => other !== box);
-    return others.flatMap((other) => outbox.openTo(other).filter(({ envelope }) => envelope.to === name));
+    return others.flatMap((other) => [...outbox.openTo(other)].filter(({ envelope }) => envelope.to === name));
   }
 
   #targetsOf(to: string | string[]): string[] {
