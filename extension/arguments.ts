@@ -47,9 +47,10 @@ export function splitReceivers(line: string): { to: string[] | "all"; text: stri
  * @param line what followed the subcommand
  * @param table the options it takes
  * @param usage what to show where it does not fit
+ * @param wordLimit how many words may stand beside the options
  * @throws PilinkError `bad-argument` naming the word that does not fit
  */
-export function parseArguments(line: string, table: OptionTable, usage: string): Arguments {
+export function parseArguments(line: string, table: OptionTable, usage: string, wordLimit = 0): Arguments {
   const options: NonNullable<ParseArgsConfig["options"]> = {};
   for (const [name, kind] of Object.entries(table)) options[name] = { type: kind === "text" ? "string" : "boolean" };
   try {
@@ -59,6 +60,14 @@ export function parseArguments(line: string, table: OptionTable, usage: string):
       allowPositionals: true,
       strict: true,
     });
+    const extra = positionals.slice(wordLimit).join(" ");
+    if (extra !== "") {
+      throw new PilinkError(
+        "bad-argument",
+        `${quoteValue(extra)} is too much; put quotes around what belongs together. Usage: ${usage}`,
+        { value: extra },
+      );
+    }
     const read: Arguments["options"] = {};
     for (const name of Object.keys(table)) {
       const value = values[name];

@@ -1,5 +1,5 @@
 import { parseAddress } from "../../protocol/address.ts";
-import { PilinkError, quoteValue } from "../../protocol/errors.ts";
+import { PilinkError } from "../../protocol/errors.ts";
 import { askAccount } from "../account.ts";
 import { type Arguments, parseArguments } from "../arguments.ts";
 import { runAttempt } from "../attempt.ts";
@@ -35,15 +35,8 @@ interface Request {
 }
 
 function parse(line: string, table: Parameters<typeof parseArguments>[1], usage: string): Request {
-  const { words, options: given }: Arguments = parseArguments(line, table, usage);
-  const [network, ...rest] = words;
-  if (rest.length > 0) {
-    throw new PilinkError(
-      "bad-argument",
-      `${quoteValue(rest.join(" "))} is too much; put quotes around what belongs together. Usage: ${usage}`,
-      { value: rest },
-    );
-  }
+  const { words, options: given }: Arguments = parseArguments(line, table, usage, 1);
+  const [network] = words;
   const textOf = (key: string) => {
     const value = given[key];
     return typeof value === "string" ? value : undefined;

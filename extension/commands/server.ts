@@ -13,13 +13,8 @@ export const serverCommand: Subcommand = {
   usage: "/pilink server start|stop|status [--url <url>]",
   summary: "Starts or stops the managed broker, or tells about it.",
   async run(line, { session, ctx }) {
-    const { words, options } = parseArguments(line, { url: "text" }, serverCommand.usage);
-    const [action, ...rest] = words;
-    if (rest.length > 0)
-      throw new PilinkError(
-        "bad-argument",
-        `${quoteValue(rest.join(" "))} is one word too many. Usage: ${serverCommand.usage}`,
-      );
+    const { words, options } = parseArguments(line, { url: "text" }, serverCommand.usage, 1);
+    const [action] = words;
     const home = homeFolder(process.env);
     const flags = typeof options.url === "string" ? { url: options.url } : {};
     const { values } = resolveSettings({ home, folder: ctx.cwd, env: process.env, flags });

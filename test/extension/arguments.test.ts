@@ -4,7 +4,7 @@ import { parseArguments, splitReceivers, splitWord } from "../../extension/argum
 const table = { name: "text", yes: "switch" } as const;
 
 function parse(line: string) {
-  return parseArguments(line, table, "USAGE");
+  return parseArguments(line, table, "USAGE", 1);
 }
 
 describe("parseArguments", () => {
@@ -24,6 +24,7 @@ describe("parseArguments", () => {
     ["lab --foo", /'--foo'.*USAGE/],
     ["lab --name", /--name.*USAGE/],
     ["lab --yes=no", /--yes.*USAGE/],
+    ["lab rat", /"rat" is too much.*USAGE/],
     ["lab 'x", /not closed/],
     ['lab "x', /not closed/],
   ])("refuses %s by name", (line, message) => {

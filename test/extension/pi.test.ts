@@ -52,6 +52,8 @@ describe("the extension in a real Pi", () => {
       ["help crate", /Did you mean \/pilink create/],
       ["join", /Which network\? Usage: \/pilink join/],
       ["create a b", /"b" is too much.*Usage/],
+      ["agents everywhere", /"everywhere" is too much.*Usage/],
+      ["server status now", /"now" is too much.*Usage/],
       ["create lab --foo", /--foo.*Usage/],
       ["create 'lab", /not closed/],
       ["create _lab", /"_lab" begins with "_"/],
