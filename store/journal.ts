@@ -1,6 +1,17 @@
-import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import type { z } from "zod";
-import { temporaryName, unusable } from "./folder.ts";
+import { hasCode, temporaryName, unusable } from "./folder.ts";
 
 /** A file of JSON lines that is only ever added to, and read once when it is opened. */
 export interface Journal<Line> {
@@ -41,14 +52,14 @@ export interface OpenedJournal<Line> {
  * @throws PilinkError `state-unusable` where the file cannot be read or written
  */
 export function openJournal<Schema extends z.ZodType>(path: string, schema: Schema): OpenedJournal<z.infer<Schema>> {
-  const { lines, damaged, text } = readLines(path, schema);
+  const { lines, damaged, isCut, bytes } = readLines(path, schema);
   let damagedPath: string | undefined;
   if (damaged > 0) {
     damagedPath = `${path}.damaged-${Date.now()}`;
-    replaceFile(damagedPath, text);
+    replaceFile(damagedPath, bytes);
   }
   const journal = new FileJournal<z.infer<Schema>>(path);
-  if (damaged > 0 || (text !== "" && !text.endsWith("\n"))) {
+  if (damaged > 0 || isCut) {
     try {
       journal.rewrite(lines);
     } catch (error) {
@@ -75,12 +86,9 @@ class FileJournal<Line> implements Journal<Line> {
   append(line: Line): void {
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`, "utf8");
     const file = this.#opened();
-    let written = 0;
     try {
-      while (written < bytes.length) written += writeSync(file, bytes, written);
+      writeWhole(file, bytes, this.#sizeBytes);
     } catch (cause) {
-      // A full disk takes part of a line; what stays would join itself to the next one.
-      if (written > 0) ftruncateSync(file, this.#sizeBytes);
       throw unusable(this.#path, cause);
     }
     this.#sizeBytes += bytes.length;
@@ -106,10 +114,13 @@ class FileJournal<Line> implements Journal<Line> {
   rewrite(lines: Iterable<Line>): void {
     let text = "";
     for (const line of lines) text += `${JSON.stringify(line)}\n`;
-    replaceFile(this.#path, text);
-    if (this.#file !== undefined) closeSync(this.#file);
+    const bytes = Buffer.from(text, "utf8");
+    replaceFile(this.#path, bytes);
+    const former = this.#file;
+    this.#file = undefined;
+    if (former !== undefined) closeSync(former);
     this.#file = openForAppending(this.#path);
-    this.#sizeBytes = fstatSync(this.#file).size;
+    this.#sizeBytes = bytes.length;
   }
 
   sizeBytes(): number {
@@ -142,25 +153,24 @@ class FileJournal<Line> implements Journal<Line> {
 function readLines<Schema extends z.ZodType>(
   path: string,
   schema: Schema,
-): { lines: z.infer<Schema>[]; damaged: number; text: string } {
-  let text: string;
+): { lines: z.infer<Schema>[]; damaged: number; isCut: boolean; bytes: Uint8Array } {
+  let bytes: Buffer;
   try {
-    text = readFileSync(path, "utf8");
+    bytes = readFileSync(path);
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT")
-      return { lines: [], damaged: 0, text: "" };
-    throw unusable(path, cause);
+    if (!hasCode(cause, "ENOENT")) throw unusable(path, cause);
+    bytes = Buffer.alloc(0);
   }
   const lines: z.infer<Schema>[] = [];
   let damaged = 0;
-  const parts = text.split("\n");
+  const parts = bytes.toString("utf8").split("\n");
   // What follows the last line feed is a line whose writing was cut short: nobody was told that it is on disk.
   for (const part of parts.slice(0, -1)) {
     const line = parseLine(part, schema);
     if (line === undefined) damaged += 1;
     else lines.push(line.value);
   }
-  return { lines, damaged, text };
+  return { lines, damaged, isCut: parts.at(-1) !== "", bytes };
 }
 
 function parseLine<Schema extends z.ZodType>(text: string, schema: Schema): { value: z.infer<Schema> } | undefined {
@@ -174,18 +184,33 @@ function parseLine<Schema extends z.ZodType>(text: string, schema: Schema): { va
   return parsed.success ? { value: parsed.data } : undefined;
 }
 
-function replaceFile(path: string, text: string): void {
+function replaceFile(path: string, bytes: Uint8Array): void {
   const temporary = temporaryName(path);
   try {
     const file = openSync(temporary, "wx", 0o600);
     try {
-      writeSync(file, text);
+      writeWhole(file, bytes, 0);
+      // Without this a power cut after the renaming could leave an empty file in place of the good one.
+      fsyncSync(file);
     } finally {
       closeSync(file);
     }
     renameSync(temporary, path);
   } catch (cause) {
+    rmSync(temporary, { force: true });
     throw unusable(path, cause);
+  }
+}
+
+/** Adds all of it to a file of that size, or nothing: a full disk takes part of a write, and refuses only the next one. */
+function writeWhole(file: number, bytes: Uint8Array, sizeBytes: number): void {
+  let written = 0;
+  try {
+    while (written < bytes.length) written += writeSync(file, bytes, written);
+  } catch (cause) {
+    // What stays of a line would join itself to the next one.
+    if (written > 0) ftruncateSync(file, sizeBytes);
+    throw cause;
   }
 }
 
