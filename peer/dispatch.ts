@@ -89,7 +89,9 @@ export class Dispatcher {
     const pause = Math.min(repeatPauses.longestMs, repeatPauses.firstMs * 2 ** (attempts - 1));
     flights.set(entry.envelope.id, { attempts, dueMs: this.#port.nowMs() + pause * (0.8 + 0.4 * this.#port.random()) });
     this.#port.publish(entry).then(
-      () => this.#port.onPublished(entry),
+      () => {
+        if (!this.#closed) this.#port.onPublished(entry);
+      },
       // The connection ended before the broker answered: `resume` publishes it again when it is back.
       () => undefined,
     );

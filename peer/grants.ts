@@ -35,16 +35,17 @@ export class Grants {
    * @returns undefined where it was granted, otherwise a name that is free
    */
   async request({ name, epoch, box, former }: NameRequest): Promise<string | undefined> {
-    const held = this.#grants.get(name);
-    const free =
+    const isOwn = (held: Grant | undefined) =>
       held === undefined ||
       held.epoch === epoch ||
       held.epoch === former ||
       // The lock of a state folder lets one process at a time have its box.
-      held.box === box ||
-      (await this.#isFree(name, held));
-    // Somebody else may have been granted it while this request was looked into.
-    if (free && this.#grants.get(name) === held) {
+      held.box === box;
+    const held = this.#grants.get(name);
+    const free = held !== undefined && !isOwn(held) && (await this.#isFree(name, held));
+    // Somebody may have been granted it, or may have left, while this request was looked into.
+    const now = this.#grants.get(name);
+    if (isOwn(now) || (free && now === held)) {
       this.#grants.set(name, { epoch, box });
       return undefined;
     }

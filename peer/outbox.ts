@@ -63,7 +63,8 @@ export class Outbox {
   add(draft: Omit<Envelope, "seq" | "base">): OutboxEntry {
     const seq = (this.#lastSeq.get(draft.toBox) ?? 0) + 1;
     const envelope: Envelope = { ...draft, seq, base: this.baseOf(draft.toBox) ?? seq };
-    const sizeBytes = byteLengthOf(encodeEnvelope(envelope));
+    // `base` is written anew at each publishing, and grows up to `seq`: the message must still fit then.
+    const sizeBytes = byteLengthOf(encodeEnvelope({ ...envelope, base: seq }));
     if (this.#openCount >= outboxLimits.messages || this.#openBytes + sizeBytes > outboxLimits.bytes) {
       throw new PilinkError(
         "outbox-full",

@@ -56,7 +56,8 @@ export class OwnRecord {
     if (this.#asking) return;
     this.#asking = true;
     try {
-      const grant = await this.#port.askGrant();
+      // A question that could not be put has no answer.
+      const grant = await this.#port.askGrant().catch(() => undefined);
       // A host that does not answer decides nothing: the record is looked at again after the next connect.
       if (grant === undefined || this.#closed) return;
       if (grant === null || grant.epoch === this.#port.epoch) this.repair();

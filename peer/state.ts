@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { idSchema, newBox } from "../protocol/ids.ts";
 import { ensureFolder, hasCode, unusable, writeFileAtomically } from "../store/folder.ts";
@@ -66,10 +66,11 @@ export async function takeState(
   if (lock.held) return { holder: lock };
   try {
     const found = readBoxFile(path);
-    if (found !== undefined && found.folder !== folder) putAside(path, found);
     const file: BoxFile =
       found?.folder === folder ? { ...found, epoch } : { box: newBox(), folder, epoch, net: null, seqs: [] };
     await writeBoxFile(path, file);
+    // After the new box is written: the numbers of the former one are in a file that is moved here.
+    if (file.box !== found?.box) putAside(path, found?.net ?? null);
     return { state: makeState(path, file, lock, found?.epoch) };
   } catch (error) {
     await lock.release();
@@ -116,7 +117,10 @@ function makeState(path: string, file: BoxFile, lock: HeldLock, former: string |
     seqs,
     lock,
     async enter(net) {
-      if (file.net !== null && file.net !== net) {
+      if (file.net === null) {
+        // A crash came between a new box and the moving of the former one's files.
+        putAside(path, null);
+      } else if (file.net !== net) {
         const former = openJournal(join(path, "outbox.jsonl"), outboxLineSchema);
         former.journal.close();
         for (const line of former.lines) {
@@ -127,7 +131,7 @@ function makeState(path: string, file: BoxFile, lock: HeldLock, former: string |
         // The numbers are safe before the file that they are read from is moved.
         file.seqs = [...seqs];
         await writeBoxFile(path, file);
-        putAside(path, file);
+        putAside(path, file.net);
       }
       if (file.net !== net) {
         file.net = net;
@@ -142,19 +146,29 @@ function makeState(path: string, file: BoxFile, lock: HeldLock, former: string |
 }
 
 /** Moves the files of an instance that is over out of the way; a person may still want to read them. */
-function putAside(path: string, file: BoxFile): void {
-  const target = join(path, "earlier", file.net ?? "none");
+function putAside(path: string, net: string | null): void {
+  const names = ["inbox.jsonl", "outbox.jsonl"].filter((name) => existsSync(join(path, name)));
+  if (names.length === 0) return;
+  const target = join(path, "earlier", net ?? "none");
   try {
-    mkdirSync(target, { recursive: true, mode: 0o700 });
-    for (const name of ["inbox.jsonl", "outbox.jsonl"]) {
-      try {
-        renameSync(join(path, name), join(target, name));
-      } catch (error) {
-        if (!hasCode(error, "ENOENT")) throw error;
-      }
-    }
+    const free = makeFreeFolder(target);
+    for (const name of names) renameSync(join(path, name), join(free, name));
   } catch (cause) {
     throw unusable(target, cause);
+  }
+}
+
+/** Makes a folder of that name, or with a number behind it: one instance can have been entered from several folders. */
+function makeFreeFolder(path: string): string {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  for (let count = 1; ; count += 1) {
+    const free = count === 1 ? path : `${path}-${count}`;
+    try {
+      mkdirSync(free, { mode: 0o700 });
+      return free;
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+    }
   }
 }
 

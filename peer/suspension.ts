@@ -99,7 +99,8 @@ export class Suspension {
   }
 
   async #lookNow(index: number): Promise<void> {
-    const dead = await this.#port.isHostDead();
+    // Where nothing can be seen, nothing is proven: the closing time decides.
+    const dead = await this.#port.isHostDead().catch(() => false);
     if (this.#ended || !this.#suspended) return;
     if (dead) this.#port.onHostDead();
     else this.#look(index + 1);
