@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { type BrokerAddress, defaultMqttPort, formatAddress, parseAddress } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { livenessOf } from "../store/process.ts";
@@ -68,6 +69,7 @@ interface Context {
 }
 
 const startAttempts = 3;
+const closingPollMs = 20;
 
 /**
  * Makes sure that a broker runs, and says which: the entrance to `broker/` for every face.
@@ -132,10 +134,12 @@ async function findOrStart(context: Context): Promise<EnsuredBroker> {
 /** One attempt at a broker at a place that the person named; undefined where the place was taken meanwhile. */
 async function settleAt(context: Context, target: BrokerAddress): Promise<EnsuredBroker | undefined> {
   const place = placeOf(target);
+  const former = await readRecord(context.home, place);
   const record = await livingAt(context.home, target);
   const kept = record && (await keepOrEnd(context, record));
   if (kept) return kept;
-  const probe = await probeBroker(target, { timeoutMs: context.silenceMs });
+  const waitMs = former === undefined ? 0 : context.silenceMs;
+  const probe = await probeFormer(target, context.silenceMs, waitMs);
   if (probe.kind === "mqtt") return external(target);
   if (probe.kind !== "refused") throw notMqtt(target.url, probe);
   // A home's only broker is its default one, also when it was started by its URL.
@@ -150,7 +154,10 @@ async function settleLocal(context: Context): Promise<EnsuredBroker | undefined>
   if (kept) return kept;
   // Members of a network know the address where it was, so it comes back there if it can.
   const former = known?.record ?? (await readLocalStopMark(context.home));
-  if (former !== undefined && (await isFree(former))) return start(context, former, true);
+  if (former !== undefined) {
+    const { kind } = await probeFormer(former, 1_000, context.silenceMs);
+    if (kind === "refused") return start(context, former, true);
+  }
 
   const usual = { host: "127.0.0.1", port: context.defaultPort };
   if (await isFree(usual)) return start(context, usual, true);
@@ -221,6 +228,19 @@ async function managed(context: Context, record: BrokerRecord, started: boolean)
 
 function external(target: BrokerAddress): EnsuredBroker {
   return { url: target.url, host: target.host, port: target.port, managed: false, started: false };
+}
+
+/**
+ * Asks where a broker of ours has been. The main thread of a killed process is gone before its other threads, and its
+ * port is closed with the last of them: until then connections are accepted and then broken.
+ */
+async function probeFormer(place: Place, timeoutMs: number, waitMs: number): Promise<ProbeResult> {
+  const deadline = performance.now() + waitMs;
+  for (;;) {
+    const probe = await probeBroker(place, { timeoutMs });
+    if (probe.kind !== "closed" || performance.now() > deadline) return probe;
+    await pause(closingPollMs);
+  }
 }
 
 async function isFree(place: Place): Promise<boolean> {

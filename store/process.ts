@@ -27,7 +27,8 @@ export function identityOf(pid: number): ProcessIdentity {
 }
 
 /**
- * Judges whether the process that is meant still runs. A zombie is dead: it holds nothing any more.
+ * Judges whether the process that is meant still runs. A zombie is dead: it does nothing any more, although its open
+ * files and ports may be closed a moment later than it is seen as one.
  *
  * @param identity as written by the process itself, at an earlier time
  */

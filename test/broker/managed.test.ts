@@ -188,6 +188,26 @@ describe("the local broker", () => {
     expect(await scene.brokers()).toBe(1);
   });
 
+  it.each([false, true])(
+    "comes back on its port when that closes later than its process ends (by URL: %s)",
+    async (byUrl) => {
+      const scene = await makeScene();
+      const first = await scene.ensure();
+      process.kill(pidOf(first), "SIGKILL");
+      await eventually(async () => (await probeBroker(first)).kind === "refused");
+      const remains = createServer();
+      remains.on("connection", (socket) => {
+        socket.destroy();
+        remains.close();
+      });
+      await new Promise<void>((resolve) => remains.listen(first.port, "127.0.0.1", resolve));
+      onCleanup(() => new Promise((resolve) => remains.close(() => resolve())));
+      const target = byUrl ? { url: first.url } : { defaultPort: await freePort() };
+      const next = await scene.ensure({ purpose: "reconnect", ...target });
+      expect(next).toMatchObject({ port: first.port, started: true });
+    },
+  );
+
   it("is replaced when it is frozen, not at once but after the time of silence", async () => {
     const scene = await makeScene();
     const frozen = await scene.ensure();
