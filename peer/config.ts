@@ -1,179 +1,116 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { z } from "zod";
 import { parseAddress } from "../protocol/address.ts";
-import { isPilinkError, messageOf, PilinkError, quoteValue } from "../protocol/errors.ts";
-import { describeIssues } from "../protocol/version.ts";
-import { hasCode } from "../store/folder.ts";
+import { keepAccount, readFolderSettings } from "./folder-settings.ts";
+import {
+  checkFlags,
+  localBroker,
+  readEnvironment,
+  readHomeSettings,
+  type Settings,
+  settingKeys,
+  settingsSchema,
+} from "./settings.ts";
 
-const settingsSchema = z.strictObject({
-  url: z.string().min(1).optional(),
-  username: z.string().optional(),
-  password: z.string().optional(),
-  ca: z.string().min(1).optional(),
-  name: z.string().min(1).optional(),
-  role: z.string().max(200).optional(),
-  network: z.string().min(1).optional(),
-  delivery: z.literal("inject").optional(),
-  keepaliveMs: z.int().min(1_000).max(600_000).optional(),
-  closingMs: z.int().min(0).max(86_400_000).optional(),
-  acceptUnverified: z.boolean().optional(),
-});
-
-/** What a person can set. Durations are in milliseconds. */
-export type Settings = z.infer<typeof settingsSchema>;
-
-/** Where a value came from, the strongest first. */
+/** Where a value came from, the strongest first. An alias, and what is remembered of a folder, are of the home. */
 export type SettingSource = "flag" | "environment" | "folder" | "home" | "default";
+
+/**
+ * Whether a folder's `.pilink.json` may be read, because it may have come with a cloned repository. `none`: it is
+ * ignored. `implied`: nobody was asked about the folder; it is read, but gets no account of the person's, and starts no
+ * turns. `granted`: the person trusts the folder.
+ */
+export type FolderTrust = "none" | "implied" | "granted";
+
+/** Where settings are looked for. */
+export interface SettingPlaces {
+  /** `PILINK_HOME` */
+  home: string;
+  /** The working folder, absolute. */
+  folder: string;
+  trust: FolderTrust;
+  env: Readonly<Record<string, string | undefined>>;
+  flags: Settings;
+}
 
 /** The settings that hold, and where each of them came from. */
 export interface ResolvedSettings {
   values: Settings;
   sources: Record<keyof Settings, SettingSource>;
+  /** True where the person set the name; false where it is none, or only the one that was used here before. */
+  isNameChosen: boolean;
+  /** What was left out, and why, for the person. */
+  notes: string[];
 }
 
-// Each variable with the setting that it stands for.
-const variables = {
-  PILINK_URL: "url",
-  PILINK_USERNAME: "username",
-  PILINK_PASSWORD: "password",
-  PILINK_CA: "ca",
-  PILINK_NAME: "name",
-  PILINK_ROLE: "role",
-  PILINK_NETWORK: "network",
-  PILINK_DELIVERY: "delivery",
-  PILINK_KEEPALIVE_MS: "keepaliveMs",
-  PILINK_CLOSING_MS: "closingMs",
-} as const satisfies Record<string, keyof Settings>;
-
-const numeric = new Set<string>(["keepaliveMs", "closingMs"]);
+interface Layer {
+  source: SettingSource;
+  settings: Settings;
+  /** True for what the wizard remembered: a name in it is offered, not insisted on. */
+  isRemembered?: boolean;
+}
 
 /**
  * Collects the settings: flags before the environment before `.pilink.json` in the folder before `config.json` in the
- * home. What is set nowhere has no value here: its default stands where it is used.
+ * home, where what is remembered of the folder comes before the rest. An alias counts where the name of the network is
+ * set, just below what else is set there. What is set nowhere has no value here: see {@link defaults}.
  *
- * @param places the home (`PILINK_HOME`), the working folder, the environment, and what was given by flags
  * @throws PilinkError `bad-config` naming the file or variable, what is wrong with it, and the way out; `bad-argument`
  *   where it is a flag
  */
-export function resolveSettings(places: {
-  home: string;
-  folder: string;
-  env: Readonly<Record<string, string | undefined>>;
-  flags: Settings;
-}): ResolvedSettings {
-  const layers: [SettingSource, Settings][] = [
-    ["home", readFile(join(places.home, "config.json"))],
-    ["folder", readFile(join(places.folder, ".pilink.json"))],
-    ["environment", readEnvironment(places.env)],
-    ["flag", checkFlags(places.flags)],
+export function resolveSettings(places: SettingPlaces): ResolvedSettings {
+  const { home, folder, trust, env, flags } = places;
+  const { networks = {}, urls = {}, folders = {}, ...top } = readHomeSettings(home);
+  const local = readFolderSettings(folder, trust);
+  const layers: Layer[] = [
+    { source: "home", settings: top },
+    { source: "home", settings: pick(folders, folder) ?? {}, isRemembered: true },
+    { source: "folder", settings: local.settings },
+    { source: "environment", settings: readEnvironment(env) },
+    { source: "flag", settings: checkFlags(flags) },
   ];
+  const naming = layers.findLastIndex(({ settings }) => settings.network !== undefined);
+  const alias = pick(networks, layers[naming]?.settings.network ?? "");
+  const entrance = typeof alias === "string" ? { network: alias } : alias;
+  if (entrance !== undefined) layers.splice(naming, 0, { source: "home", settings: entrance });
+  const settled = merge(layers);
+  const { values, sources } = settled;
+  if (entrance !== undefined) values.network = entrance.network;
+  const addressOf = (url: string | undefined) => (url === undefined ? undefined : (pick(urls, url) ?? url));
+  const own = merge(layers.filter(({ source }) => source !== "folder")).values.url;
+  const isForeign =
+    sources.url === "folder" &&
+    values.url === addressOf(values.url) &&
+    values.url !== localBroker &&
+    !isSameBroker(values.url, addressOf(own));
+  const notes = [...local.notes, ...(trust === "granted" ? [] : keepAccount(settled, folder, isForeign))];
+  const url = addressOf(values.url);
+  if (url === localBroker) delete values.url;
+  else if (url !== undefined) values.url = url;
+  return { ...settled, notes };
+}
+
+function merge(layers: readonly Layer[]): Omit<ResolvedSettings, "notes"> {
   const values: Settings = {};
   const sources: Partial<ResolvedSettings["sources"]> = {};
-  for (const [source, layer] of layers) {
-    for (const key of settingsSchema.keyof().options) {
+  let isNameChosen = false;
+  for (const { source, settings, isRemembered = false } of layers) {
+    for (const key of settingKeys) {
       sources[key] ??= "default";
-      if (layer[key] === undefined) continue;
-      Object.assign(values, { [key]: layer[key] });
+      if (settings[key] === undefined) continue;
+      Object.assign(values, { [key]: settings[key] });
       sources[key] = source;
+      if (key === "name") isNameChosen = !isRemembered;
     }
   }
-  return { values, sources: sourcesSchema.parse(sources) };
+  return { values, sources: sourcesSchema.parse(sources), isNameChosen };
 }
 
 const sourcesSchema = z.record(settingsSchema.keyof(), z.enum(["flag", "environment", "folder", "home", "default"]));
 
-function readFile(path: string): Settings {
-  const what = `The configuration ${path}`;
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    if (hasCode(cause, "ENOENT", "ENOTDIR")) return {};
-    throw new PilinkError("bad-config", `${what} cannot be read: ${messageOf(cause)}. Mend or remove it.`, {
-      value: path,
-      cause,
-    });
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text.replace(/^\ufeff/, ""));
-  } catch (cause) {
-    // The parser's own message quotes the text around the fault, and there may be a password in it.
-    throw new PilinkError("bad-config", `${what} is no JSON: ${describePlace(text, cause)}. Mend or remove it.`, {
-      value: path,
-    });
-  }
-  return check(value, (key) => (key === undefined ? what : `${what}, "${key}"`));
+function isSameBroker(one: string | undefined, other: string | undefined): boolean {
+  return one !== undefined && other !== undefined && parseAddress(one).url === parseAddress(other).url;
 }
 
-// One token of JSON, or white space (RFC 8259, sections 2, 6 and 7).
-const token =
-  /[\s{}[\]:,]|"(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[0-9a-f]{4}))*"|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|true|false|null/iuy;
-
-/** Where a text that is no JSON goes wrong. V8 names the place of some faults only. */
-function describePlace(text: string, error: unknown): string {
-  const position = /position (\d+)/.exec(messageOf(error))?.[1];
-  const before = text.slice(0, position === undefined ? findForeign(text) : Number(position)).split("\n");
-  return `it goes wrong in line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
-}
-
-/** The place of the first thing that no JSON holds, or the end. */
-function findForeign(text: string): number {
-  let end = 0;
-  token.lastIndex = 0;
-  while (token.test(text)) end = token.lastIndex;
-  return end;
-}
-
-function readEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {
-  const found: Record<string, string | number> = {};
-  const names = new Map<string, string>();
-  for (const [variable, key] of Object.entries(variables)) {
-    const text = env[variable];
-    if (text === undefined || text === "") continue;
-    names.set(key, variable);
-    if (numeric.has(key) && !/^\d+$/.test(text)) {
-      throw new PilinkError("bad-config", `${variable}=${quoteValue(text)} is no whole number of milliseconds.`, {
-        value: text,
-      });
-    }
-    found[key] = numeric.has(key) ? Number(text) : text;
-  }
-  return check(found, (key) => names.get(key ?? "") ?? "The environment");
-}
-
-function checkFlags(flags: Settings): Settings {
-  try {
-    return check(flags, (key) => (key === undefined ? "The command" : `--${key}`));
-  } catch (error) {
-    // What was just typed is no configuration.
-    if (isPilinkError(error))
-      throw new PilinkError("bad-argument", error.message, { value: error.value, cause: error });
-    throw error;
-  }
-}
-
-function check(value: unknown, nameOf: (key: string | undefined) => string): Settings {
-  const parsed = settingsSchema.safeParse(value);
-  if (!parsed.success) {
-    const key = parsed.error.issues[0]?.path[0];
-    const where = nameOf(key === undefined ? undefined : String(key));
-    throw new PilinkError(
-      "bad-config",
-      `${where} does not fit: ${describeIssues(parsed.error)}. Known keys: ${settingsSchema.keyof().options.join(", ")}.`,
-      { value: where },
-    );
-  }
-  if (parsed.data.url !== undefined) checkUrl(parsed.data.url, nameOf("url"));
-  return parsed.data;
-}
-
-function checkUrl(url: string, where: string): void {
-  try {
-    parseAddress(url);
-  } catch (error) {
-    if (!isPilinkError(error)) throw error;
-    throw new PilinkError("bad-config", `${where}: ${error.message}`, { value: error.value, cause: error });
-  }
+function pick<Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
 }

@@ -19,6 +19,8 @@ export interface BrokerAddress {
   /** What to connect to; an IPv6 address without its brackets. */
   host: string;
   port: number;
+  /** True where the connection is encrypted. */
+  isEncrypted: boolean;
   /** True for plain MQTT on this machine: the only kind of address where a managed broker may be started. */
   isStartable: boolean;
 }
@@ -48,6 +50,7 @@ export function parseAddress(text: string): BrokerAddress {
     password: url.password === "" ? undefined : decode(url.password),
     host: url.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase(),
     port: url.port === "" ? defaultPort : Number(url.port),
+    isEncrypted: url.protocol === "mqtts:" || url.protocol === "wss:",
     isStartable: url.protocol === "mqtt:" && isLoopback(url.href),
   };
 }
@@ -81,6 +84,38 @@ export function isLoopback(address: string): boolean {
   } catch {
     return false;
   }
+}
+
+// RFC 1122 (this machine), RFC 1918, RFC 3927 (link-local), RFC 6598 (100.64.0.0/10, which Tailscale uses).
+const privateIpv4 = /^(127|10|192\.168|169\.254|172\.(1[6-9]|2\d|3[01])|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\./;
+const ipv4 = /^(?:(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])(?:\.(?!$)|$)){4}$/;
+// RFC 6761, 6762, 8375 and 9476, ICANN's "internal", and Tailscale's names.
+const privateDomains = [".localhost", ".local", ".home.arpa", ".internal", ".lan", ".ts.net"];
+
+/**
+ * True if a host cannot be reached from the internet by its address: this machine, a private network, a VPN. Whoever
+ * speaks to one over plain MQTT shows the messages to that network only.
+ *
+ * @param host a name or an address, as {@link parseAddress} gives it
+ */
+export function isPrivateHost(host: string): boolean {
+  const name = host.toLowerCase().replace(/\.$/, "");
+  if (name.includes(":")) return isPrivateIpv6(name);
+  if (ipv4.test(name)) return privateIpv4.test(name);
+  // What remains of numbers is an address in a form that only some resolvers read, each in its own way.
+  if (/^(0x[\da-f]*|\d+)(\.(0x[\da-f]*|\d+))*$/.test(name)) return false;
+  // A name of one label is looked up in the network that this machine is in.
+  return !name.includes(".") || privateDomains.some((domain) => name.endsWith(domain));
+}
+
+/** Loopback, unique local (RFC 4193), link-local (RFC 4291 §2.5.6), or an IPv4 address in the form of IPv6. */
+function isPrivateIpv6(address: string): boolean {
+  const mapped = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(address);
+  if (mapped !== null) {
+    const [high, low] = [Number.parseInt(mapped[1] ?? "", 16), Number.parseInt(mapped[2] ?? "", 16)];
+    return isPrivateHost([high >> 8, high & 255, low >> 8, low & 255].join("."));
+  }
+  return address === "::1" || /^(f[cd][\da-f]{2}|fe[89ab][\da-f]):/.test(address);
 }
 
 /** A broker's name for a folder: its host and port, in characters that every file system takes. */

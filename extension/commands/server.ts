@@ -1,10 +1,9 @@
 import { brokerStatus, startBroker, stopBroker } from "../../broker/managed.ts";
-import { resolveSettings } from "../../peer/config.ts";
 import { describeAddress } from "../../protocol/address.ts";
 import { PilinkError, quoteValue } from "../../protocol/errors.ts";
-import { homeFolder } from "../../store/folder.ts";
 import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
+import { settingsHere } from "../settings.ts";
 import { count } from "../texts.ts";
 
 /** `/pilink server` */
@@ -15,9 +14,8 @@ export const serverCommand: Subcommand = {
   async run(line, { session, ctx }) {
     const { words, options } = parseArguments(line, { url: "text" }, serverCommand.usage, 1);
     const [action] = words;
-    const home = homeFolder(process.env);
     const flags = typeof options.url === "string" ? { url: options.url } : {};
-    const { values } = resolveSettings({ home, folder: ctx.cwd, env: process.env, flags });
+    const { home, values } = settingsHere(ctx, flags);
     const choice = { home, url: values.url };
     if (action === "start") session.say(await start(choice));
     else if (action === "stop") session.say(await stop(choice));

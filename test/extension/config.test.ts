@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { resolveSettings, type Settings } from "../../peer/config.ts";
+import { resolveSettings } from "../../peer/config.ts";
+import type { Settings } from "../../peer/settings.ts";
 import { stopEverything } from "../support/cleanup.ts";
 import { temporaryHome } from "../support/temporary-home.ts";
 
@@ -18,7 +19,7 @@ beforeEach(async () => {
 afterEach(stopEverything);
 
 function resolve(env: Record<string, string> = {}, flags: Settings = {}) {
-  return resolveSettings({ home, folder, env, flags });
+  return resolveSettings({ home, folder, trust: "granted", env, flags });
 }
 
 function fault(code: string, ...parts: string[]) {

@@ -1,0 +1,77 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { FolderTrust, ResolvedSettings } from "./config.ts";
+import { readJsonFile } from "./json-file.ts";
+import { checkFolderSettings, type Settings } from "./settings.ts";
+
+/**
+ * Reads a folder's `.pilink.json`, as far as it may be read.
+ *
+ * @returns what is left of it, and for the person what was left out
+ * @throws PilinkError `bad-config` naming the file; not where it is ignored
+ */
+export function readFolderSettings(folder: string, trust: FolderTrust): { settings: Settings; notes: string[] } {
+  const path = folderFile(folder);
+  if (trust === "none") {
+    const isThere = existsSync(path);
+    return {
+      settings: {},
+      notes: isThere ? [`${path} was ignored, because Pi does not trust this folder (/trust).`] : [],
+    };
+  }
+  const settings = checkFolderSettings(readJsonFile(path) ?? {}, path);
+  if (trust === "granted") return { settings, notes: [] };
+  const { delivery, deliveries: each, ...rest } = settings;
+  const calm = Object.entries(each ?? {}).filter(([, value]) => value !== "turn");
+  const asksTurns = delivery === "turn" || calm.length < Object.keys(each ?? {}).length;
+  return {
+    settings: {
+      ...rest,
+      ...(delivery === undefined || delivery === "turn" ? {} : { delivery }),
+      ...(each === undefined ? {} : { deliveries: Object.fromEntries(calm) }),
+    },
+    notes: asksTurns
+      ? [
+          `${path} asks for the delivery "turn"; that was ignored, because nobody has said that this folder is trusted (/trust).`,
+        ]
+      : [],
+  };
+}
+
+/**
+ * Takes the person's account back where the address came with an untrusted folder, and the folder's certificates where
+ * the address is the person's.
+ *
+ * @param settled what holds, changed in place
+ * @param isForeign true where the address is the folder's, and nowhere the person's
+ * @returns for the person, what was left out
+ */
+export function keepAccount(
+  { values, sources }: Pick<ResolvedSettings, "values" | "sources">,
+  folder: string,
+  isForeign: boolean,
+): string[] {
+  const path = folderFile(folder);
+  const drop = (...keys: (keyof Settings)[]) => {
+    for (const key of keys) {
+      delete values[key];
+      sources[key] = "default";
+    }
+  };
+  const lent = (["username", "password"] as const).filter(
+    (key) => values[key] !== undefined && sources[key] !== "folder",
+  );
+  if (isForeign && lent.length > 0) {
+    drop(...lent);
+    return [
+      `The broker's address comes from ${path}, and nobody has said that this folder is trusted (/trust), so your user name and password were not given to it.`,
+    ];
+  }
+  if (values.ca === undefined || sources.ca !== "folder" || isForeign) return [];
+  drop("ca");
+  return [`The certificates that ${path} names were ignored, because they are not for your broker (/trust).`];
+}
+
+function folderFile(folder: string): string {
+  return join(folder, ".pilink.json");
+}
