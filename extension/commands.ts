@@ -3,11 +3,15 @@ import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import { splitWord } from "./arguments.ts";
 import { isEntering } from "./attempt.ts";
 import { agentsCommand } from "./commands/agents.ts";
+import { autoCommand, confirmCommand, deliveryCommand } from "./commands/delivery.ts";
 import { createCommand, joinCommand } from "./commands/enter.ts";
 import { goCommand } from "./commands/go.ts";
 import { describeAll, describeUse } from "./commands/help.ts";
+import { inboxCommand } from "./commands/inbox.ts";
 import { leaveCommand } from "./commands/leave.ts";
+import { replyCommand } from "./commands/reply.ts";
 import { sendCommand } from "./commands/send.ts";
+import { sentCommand } from "./commands/sent.ts";
 import { serverCommand } from "./commands/server.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -48,8 +52,14 @@ export const subcommands: readonly Subcommand[] = [
   leaveCommand,
   agentsCommand,
   sendCommand,
+  replyCommand,
   goCommand,
+  inboxCommand,
+  sentCommand,
   statusCommand,
+  deliveryCommand,
+  autoCommand,
+  confirmCommand,
   serverCommand,
   helpCommand,
 ];

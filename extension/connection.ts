@@ -1,8 +1,11 @@
 import type { Peer } from "../peer/peer.ts";
+import type { Preferences } from "./preferences.ts";
 
 /** What outlives a Pi session: the peer, and how it got to its broker. */
 export interface Connection {
   peer: Peer;
+  /** What happens with what arrives and is sent; commands change it. */
+  preferences: Preferences;
   broker: {
     /** The address without credentials. */
     url: string;
@@ -45,6 +48,8 @@ export interface Carried {
   attachment: Attachment | undefined;
   attempt: Attempt | undefined;
   unsaid: Notice[];
+  /** The held messages of which the person has been told. */
+  toldHeld: Set<string>;
   /** Ends the listening to the peer. */
   unfollow: (() => void) | undefined;
   /** True once Pi quits: nothing is entered any more. */
@@ -70,6 +75,7 @@ export function openCarried(): Carried {
     attachment: undefined,
     attempt: undefined,
     unsaid: [],
+    toldHeld: new Set(),
     unfollow: undefined,
     isOver: false,
   };

@@ -1,6 +1,6 @@
 import type { ExtensionContext } from "@earendil-works/pi-coding-agent";
 import type { Peer } from "../peer/peer.ts";
-import { isUnseen } from "./reading.ts";
+import { isUnread } from "./reading.ts";
 import { count } from "./texts.ts";
 
 const key = "pilink";
@@ -26,7 +26,7 @@ export function describePlace(peer: Peer): { text: string; isWarning: boolean } 
   const { network, name, state } = peer;
   const { connected } = peer.status();
   const place = state !== "active" ? state : connected ? count(peer.roster().length, "agent") : "offline";
-  const unread = peer.inbox().filter(isUnseen).length;
+  const unread = peer.inbox().filter(isUnread).length;
   const parts = [network, name, place, ...(unread === 0 ? [] : [`${unread} unread`])];
   return { text: parts.join(" · "), isWarning: state !== "active" || !connected };
 }

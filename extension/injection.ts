@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
 import type { InboxEntry, Peer } from "../peer/peer.ts";
 import { frameMessage } from "../protocol/frame.ts";
+import type { Decision } from "./preferences.ts";
 
 /** The `customType` of a message from another agent in a Pi session. */
 export const messageType = "pilink";
@@ -15,29 +16,95 @@ export interface InjectionTarget {
   ctx: { sessionManager: Pick<ExtensionContext["sessionManager"], "getSessionId" | "getBranch"> };
 }
 
-/** What happens with a message that arrived: it is put into the session at once, or waits in the inbox. */
-export type Delivery = "inject" | "hold";
+/** What decides how the messages that wait are put into a session. */
+export interface Intake {
+  /** False while a run of the model is active. */
+  isIdle: boolean;
+  /** True while messages that were given to the run as steering have not reached its model. */
+  isSteering: boolean;
+  decide(entry: InboxEntry): Decision;
+}
+
+/** What was put into a session. */
+export interface Injected {
+  entries: InboxEntry[];
+  /** The id of the last message that steers the run, if one does. */
+  steering: string | undefined;
+}
 
 /**
- * Puts the messages that wait into a session, in order, without starting a turn. The caller makes sure that the
- * session can take them: nothing is injected while it is compacted.
+ * Puts the messages that wait into a session, in order, as far as their delivery and the session permit. The caller
+ * makes sure that the session can take them: nothing is injected while it is compacted.
  *
- * @returns the messages that are now in the session
+ * Several that start a turn arrive as one: Pi would otherwise start one for each. While a run is active only answers
+ * to what this agent asked go into it; what else starts a turn waits for its end, unread.
  */
-export function injectWaiting(peer: Peer, { pi, ctx }: InjectionTarget): InboxEntry[] {
-  const waiting = peer.inbox().filter((entry) => entry.state === "unread" && deliveryOf(entry) === "inject");
-  if (waiting.length === 0) return [];
-  const session = ctx.sessionManager.getSessionId();
-  const present = new Set(idsInBranch(ctx));
-  for (const entry of waiting) {
-    // A session that was resumed or forked may hold it from before.
-    if (!present.has(entry.id)) pi.sendMessage(toSessionMessage(peer, entry), { triggerTurn: false });
+export function injectWaiting(peer: Peer, target: InjectionTarget, intake: Intake): Injected {
+  const nothing: Injected = { entries: [], steering: undefined };
+  const waiting = peer.inbox().flatMap((entry) => {
+    if (entry.state !== "unread") return [];
+    const { delivery } = intake.decide(entry);
+    return delivery === "hold" ? [] : [{ entry, startsTurn: delivery === "turn" && peer.state === "active" }];
+  });
+  if (waiting.length === 0) return nothing;
+  const all = waiting.map(({ entry }) => entry);
+  const starting = waiting.filter(({ startsTurn }) => startsTurn);
+  if (intake.isIdle) {
+    put(peer, target, all, starting.length > 0);
+    return { entries: all, steering: undefined };
   }
+  if (!intake.isSteering && starting.some(({ entry }) => isAnswer(peer, entry))) {
+    steer(peer, target, all);
+    return { entries: all, steering: all.at(-1)?.id };
+  }
+  const quiet = waiting.filter(({ startsTurn }) => !startsTurn).map(({ entry }) => entry);
+  if (quiet.length === 0) return nothing;
+  put(peer, target, quiet, false);
+  return { entries: quiet, steering: undefined };
+}
+
+function put(peer: Peer, { pi, ctx }: InjectionTarget, entries: InboxEntry[], startsTurn: boolean): void {
+  const fresh = dropPresent(ctx, entries);
+  for (const entry of fresh) {
+    const triggerTurn = startsTurn && entry === fresh.at(-1);
+    pi.sendMessage(
+      toSessionMessage(peer, entry),
+      triggerTurn ? { triggerTurn, deliverAs: "followUp" } : { triggerTurn },
+    );
+  }
+  markInjected(peer, ctx, entries);
+}
+
+/** Pi gives a run one steering message at a time, each with a request of its own: so these are one message. */
+function steer(peer: Peer, { pi, ctx }: InjectionTarget, entries: InboxEntry[]): void {
+  const messages = dropPresent(ctx, entries).map((entry) => toSessionMessage(peer, entry));
+  const [first, ...more] = messages;
+  if (first !== undefined) {
+    const message = {
+      ...first,
+      content: messages.map(({ content }) => content).join("\n\n"),
+      details: more.length === 0 ? first.details : { batch: messages.map(({ details }) => details) },
+    };
+    pi.sendMessage(message, { triggerTurn: true, deliverAs: "steer" });
+  }
+  markInjected(peer, ctx, entries);
+}
+
+function markInjected(peer: Peer, ctx: InjectionTarget["ctx"], entries: InboxEntry[]): void {
   peer.markInjected(
-    waiting.map((entry) => entry.id),
-    session,
+    entries.map((entry) => entry.id),
+    ctx.sessionManager.getSessionId(),
   );
-  return waiting;
+}
+
+/** A session that was resumed or forked may hold messages from before. */
+function dropPresent(ctx: InjectionTarget["ctx"], entries: InboxEntry[]): InboxEntry[] {
+  const present = new Set(idsInBranch(ctx));
+  return entries.filter(({ id }) => !present.has(id));
+}
+
+function isAnswer(peer: Peer, { re }: InboxEntry): boolean {
+  return re !== null && peer.sent().some(({ id }) => id === re);
 }
 
 /**
@@ -69,13 +136,17 @@ export function idsIn(messages: readonly object[]): string[] {
     if (!("role" in message) || message.role !== "custom" || !("customType" in message) || !("details" in message)) {
       return [];
     }
-    return readId(message.customType, message.details);
+    return readIds(message.customType, message.details);
   });
 }
 
-/** The one place that decides what happens with a message that arrived. */
-function deliveryOf(_entry: InboxEntry): Delivery {
-  return "inject";
+/**
+ * What a session message says of other agents' messages: one has the details of one, several that came together have
+ * those of each.
+ */
+export function splitDetails(details: unknown): unknown[] {
+  if (typeof details !== "object" || details === null || !("batch" in details)) return [details];
+  return Array.isArray(details.batch) ? details.batch : [];
 }
 
 function toSessionMessage(peer: Peer, entry: InboxEntry) {
@@ -92,10 +163,12 @@ function toSessionMessage(peer: Peer, entry: InboxEntry) {
 function idsInBranch(ctx: InjectionTarget["ctx"]): string[] {
   return ctx.sessionManager
     .getBranch()
-    .flatMap((entry) => (entry.type === "custom_message" ? readId(entry.customType, entry.details) : []));
+    .flatMap((entry) => (entry.type === "custom_message" ? readIds(entry.customType, entry.details) : []));
 }
 
-function readId(customType: unknown, details: unknown): string[] {
-  if (customType !== messageType || typeof details !== "object" || details === null || !("id" in details)) return [];
-  return typeof details.id === "string" ? [details.id] : [];
+function readIds(customType: unknown, details: unknown): string[] {
+  if (customType !== messageType) return [];
+  return splitDetails(details).flatMap((each) =>
+    typeof each === "object" && each !== null && "id" in each && typeof each.id === "string" ? [each.id] : [],
+  );
 }

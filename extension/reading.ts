@@ -10,10 +10,22 @@ export interface Continuation {
 export class Reading {
   #inRequest: string[] = [];
   #strongest: { hops: number; trace: string } | undefined;
+  #isLoopDeclined = false;
 
   /** The person has spoken: what the model does from now on is the person's doing (hazard 15). */
   restart(): void {
     this.#strongest = undefined;
+    this.#isLoopDeclined = false;
+  }
+
+  /** True once the person did not let a message over the limit of hops go: it is asked once, not for every try. */
+  get isLoopDeclined(): boolean {
+    return this.#isLoopDeclined;
+  }
+
+  /** The person did not let a message over the limit of hops go. */
+  declineLoop(): void {
+    this.#isLoopDeclined = true;
   }
 
   /**
@@ -49,6 +61,16 @@ export class Reading {
     if (this.#strongest === undefined) return { hops: 0 };
     return { hops: this.#strongest.hops + 1, trace: this.#strongest.trace };
   }
+}
+
+/** True for a message that neither the person nor a model has read. */
+export function isUnread(entry: Pick<InboxEntry, "state" | "attention">): boolean {
+  return isUnseen(entry) && entry.attention === "new";
+}
+
+/** True for a message that a turn can be started on. */
+export function isPending(entry: Pick<InboxEntry, "state" | "attention">): boolean {
+  return isUnseen(entry) && entry.attention !== "cleared";
 }
 
 /** True for a message that no model has read yet. */

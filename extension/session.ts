@@ -2,6 +2,7 @@ import type { ExtensionAPI, ExtensionCommandContext, ExtensionContext } from "@e
 import type { InboxEntry, Peer } from "../peer/peer.ts";
 import { cleanText } from "../protocol/clean.ts";
 import { messageOf } from "../protocol/errors.ts";
+import { Activity } from "./activity.ts";
 import { endCarried } from "./attempt.ts";
 import { runCommand } from "./commands.ts";
 import {
@@ -14,15 +15,19 @@ import {
 } from "./connection.ts";
 import { Footer } from "./footer.ts";
 import { idsIn, injectWaiting, startTurn } from "./injection.ts";
+import { ModelSends } from "./model-sends.ts";
 import { followPeer } from "./notices.ts";
-import { isUnseen, Reading } from "./reading.ts";
-import { describeFault } from "./texts.ts";
+import { type Decision, decide } from "./preferences.ts";
+import { isPending, Reading } from "./reading.ts";
+import { count, describeFault, describeSenders } from "./texts.ts";
 import { addTools, removeTools } from "./tools.ts";
 
 // Pi waits for `session_shutdown` as long as it takes; a person who quits does not.
 const quitLimitMs = 900;
 // A session that can take no message tells nobody when it can again in every case: it is asked.
 const retryMs = 100;
+// Many held messages that come at once are told in one notice.
+const heldNoticeMs = 300;
 
 /**
  * One runtime of the extension: what joins the peer, which outlives it, to the Pi session of the moment.
@@ -33,13 +38,18 @@ export class Session implements Attachment {
   readonly #pi: ExtensionAPI;
   readonly #carried = openCarried();
   readonly reading = new Reading();
+  readonly modelSends = new ModelSends(this.reading);
   readonly #footer = new Footer();
+  readonly #activity = new Activity();
   #ctx: ExtensionContext | undefined;
   #followed: Peer | undefined;
   #toolsOf: Peer | undefined;
   #isCompacting = false;
   #isRunning = false;
+  #isAsking = false;
+  #steering: string | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #heldNotice: NodeJS.Timeout | undefined;
 
   constructor(pi: ExtensionAPI) {
     this.#pi = pi;
@@ -76,6 +86,8 @@ export class Session implements Attachment {
     const carried = this.#carried;
     this.#ctx = undefined;
     clearTimeout(this.#retry);
+    clearTimeout(this.#heldNotice);
+    this.#activity.close();
     if (carried.attachment !== this) return;
     carried.attachment = undefined;
     const { peer } = carried.connection ?? {};
@@ -136,7 +148,11 @@ export class Session implements Attachment {
       const { peer } = this.#carried.connection ?? {};
       if (peer !== undefined) this.#follow(peer);
       this.#offerTools(peer);
-      if (peer !== undefined) this.#inject(peer);
+      if (peer !== undefined) {
+        this.#inject(peer);
+        this.#noteHeld(peer);
+        this.#activity.show(peer, this.#describeActivity(peer), this.#ctx.getContextUsage()?.percent ?? undefined);
+      }
       this.#footer.show(this.#ctx, peer);
     } catch (error) {
       // What calls this is a timer or a socket: an error would end Pi.
@@ -172,16 +188,25 @@ export class Session implements Attachment {
   }
 
   /**
-   * Starts one turn on the messages that no model has read.
+   * Starts one turn on the messages that no model has read, also on those that are held.
    *
+   * @param id the one message to start it on, whatever became of it before
    * @returns them; nothing was started where there are none
    */
-  go(peer: Peer): InboxEntry[] {
+  go(peer: Peer, id?: string): InboxEntry[] {
     this.reading.restart();
-    this.#inject(peer);
-    const entries = peer.inbox().filter(isUnseen);
-    if (entries.length > 0) startTurn(this.#pi, entries, peer.state === "active");
+    const entries = peer.inbox().filter((entry) => (id === undefined ? isPending(entry) : entry.id === id));
+    if (entries.length === 0) return [];
+    const wanted = new Set(entries.map((entry) => entry.id));
+    this.#inject(peer, (entry) => ({ delivery: wanted.has(entry.id) ? "inject" : "hold", because: "delivery" }));
+    startTurn(this.#pi, entries, peer.state === "active");
     return entries;
+  }
+
+  /** The person is being asked, or no longer: others see what this agent waits for. */
+  noteAsking(isAsking: boolean): void {
+    this.#isAsking = isAsking;
+    this.refresh();
   }
 
   /** True if a message can be put into the session, and a turn started. */
@@ -197,13 +222,18 @@ export class Session implements Attachment {
 
   noteRunning(isRunning: boolean): void {
     this.#isRunning = isRunning;
+    // A run that ended has taken its steering, or gives it to the next one.
+    if (!isRunning) this.#steering = undefined;
     this.refresh();
   }
 
   /** These messages are about to go to the model. */
   noteRequest(messages: readonly object[]): void {
     const { peer } = this.#carried.connection ?? {};
-    if (peer !== undefined) this.reading.noteRequest(peer, idsIn(messages));
+    if (peer === undefined) return;
+    const ids = idsIn(messages);
+    if (this.#steering !== undefined && ids.includes(this.#steering)) this.#steering = undefined;
+    this.reading.noteRequest(peer, ids);
   }
 
   /** The model has begun to answer. */
@@ -239,18 +269,62 @@ export class Session implements Attachment {
       if (this.#toolsOf !== undefined) removeTools(this.#pi);
       this.#toolsOf = undefined;
     } else if (this.#toolsOf !== peer) {
-      addTools(this.#pi, peer, this.reading);
+      addTools(this.#pi, peer, this);
       this.#toolsOf = peer;
     }
   }
 
-  #inject(peer: Peer): void {
+  #inject(peer: Peer, decision = (entry: InboxEntry): Decision => this.#decide(entry)): void {
     if (this.#ctx === undefined || peer.status().unread === 0) return;
     if (this.canTake()) {
-      injectWaiting(peer, { pi: this.#pi, ctx: this.#ctx });
+      const intake = { isIdle: this.#ctx.isIdle(), isSteering: this.#steering !== undefined, decide: decision };
+      const { steering } = injectWaiting(peer, { pi: this.#pi, ctx: this.#ctx }, intake);
+      if (steering !== undefined) this.#steering = steering;
       return;
     }
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.refresh(), retryMs).unref();
+  }
+
+  #decide(entry: InboxEntry): Decision {
+    const { connection } = this.#carried;
+    if (connection === undefined) return { delivery: "hold", because: "delivery" };
+    return decide(connection.preferences, connection.peer.network, entry);
+  }
+
+  #describeActivity(peer: Peer): string {
+    if (this.#isAsking) return "waiting for its user";
+    if (this.#isRunning) return "working";
+    return peer.inbox().some(isPending) ? "waiting for its user" : "idle";
+  }
+
+  #isHeld(entry: InboxEntry): boolean {
+    return entry.state === "unread" && entry.attention === "new" && this.#decide(entry).delivery === "hold";
+  }
+
+  #noteHeld(peer: Peer): void {
+    const { toldHeld } = this.#carried;
+    if (this.#heldNotice !== undefined || !peer.inbox().some((entry) => this.#isHeld(entry) && !toldHeld.has(entry.id)))
+      return;
+    this.#heldNotice = setTimeout(() => {
+      this.#heldNotice = undefined;
+      this.#tellHeld(peer);
+    }, heldNoticeMs).unref();
+  }
+
+  #tellHeld(peer: Peer): void {
+    const { toldHeld } = this.#carried;
+    const held = peer.inbox().filter((entry) => this.#isHeld(entry) && !toldHeld.has(entry.id));
+    if (held.length === 0) return;
+    for (const { id } of held) toldHeld.add(id);
+    const isLoop = held.some((entry) => {
+      const decision = this.#decide(entry);
+      return decision.delivery === "hold" && decision.because === "hops";
+    });
+    const why = isLoop ? " Agents have passed it on to each other many times without a word of a person." : "";
+    this.say(
+      `${count(held.length, "message")} from ${describeSenders(held)} in the network "${peer.network}" ${held.length === 1 ? "is" : "are"} held.${why} /pilink inbox shows ${held.length === 1 ? "it" : "them"}, /pilink go gives ${held.length === 1 ? "it" : "them"} to the model.`,
+      "warning",
+    );
   }
 }

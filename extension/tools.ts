@@ -3,15 +3,15 @@ import { Type } from "typebox";
 import type { Peer } from "../peer/peer.ts";
 import { cleanText } from "../protocol/clean.ts";
 import { PilinkError } from "../protocol/errors.ts";
-import type { Reading } from "./reading.ts";
+import type { Session } from "./session.ts";
 import { count, describeAgent, describeOutcome } from "./texts.ts";
 
 const toolNames = ["pilink_agents", "pilink_send"];
 
 /** Gives the model the tools of a network. Idempotent within a session; a new session needs them again. */
-export function addTools(pi: ExtensionAPI, peer: Peer, reading: Reading): void {
+export function addTools(pi: ExtensionAPI, peer: Peer, session: ToolSession): void {
   pi.registerTool(makeAgentsTool(peer));
-  pi.registerTool(makeSendTool(peer, reading));
+  pi.registerTool(makeSendTool(peer, session));
   // A name that was taken out before is not active again by being registered again.
   pi.setActiveTools([...new Set([...pi.getActiveTools(), ...toolNames])]);
 }
@@ -50,7 +50,7 @@ function makeAgentsTool(peer: Peer) {
   });
 }
 
-function makeSendTool(peer: Peer, reading: Reading) {
+function makeSendTool(peer: Peer, session: ToolSession) {
   return defineTool({
     name: "pilink_send",
     label: "Send to an agent",
@@ -68,14 +68,12 @@ function makeSendTool(peer: Peer, reading: Reading) {
       body: Type.String({ minLength: 1, description: "The text of the message, at most 1 MiB" }),
       re: Type.Optional(Type.String({ description: "The id of the message that this one answers, if it answers one" })),
     }),
-    execute: async (_callId, { to, body, re }, signal) => {
-      const outcomes = await peer.send({
-        to: toReceivers(to),
-        body,
-        re: re === undefined || re === "" ? null : re,
-        ...reading.next(),
-        ...(signal === undefined ? {} : { signal }),
-      });
+    execute: async (_callId, { to, body, re }, signal, _onUpdate, ctx) => {
+      const { preferences } = session.connection ?? {};
+      if (preferences === undefined) throw new PilinkError("not-joined", "This agent is in no network any more.");
+      const message = { to: toReceivers(to), body, re: re === undefined || re === "" ? null : re };
+      const onAsking = (isAsking: boolean) => session.noteAsking(isAsking);
+      const outcomes = await session.modelSends.send(message, { peer, preferences, ctx, signal, onAsking });
       const text = cleanText(outcomes.map(describeOutcome).join("\n"));
       if (outcomes.every(({ state }) => state === "refused")) {
         throw new PilinkError(outcomes[0]?.error?.code ?? "unknown-peer", text);
@@ -88,8 +86,11 @@ function makeSendTool(peer: Peer, reading: Reading) {
   });
 }
 
+/** What the tools need of the session that they are in. */
+export type ToolSession = Pick<Session, "connection" | "modelSends" | "noteAsking">;
+
 /** Models write one name, a list of names, or a list in one text. */
-function toReceivers(to: string | string[]): string | string[] {
+function toReceivers(to: string | string[]): string[] | "all" {
   const names = [to].flat().flatMap((name) => name.split(",").map((part) => part.trim()));
   const named = names.filter((name) => name !== "");
   if (named.length === 0)

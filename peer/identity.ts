@@ -4,12 +4,6 @@ import { cleanLine } from "../protocol/clean.ts";
 import type { Presence } from "../protocol/presence.ts";
 import { protocolVersion } from "../protocol/version.ts";
 
-/** The keepalive of a connection where nothing else is set, in milliseconds. */
-export const defaultKeepaliveMs = 10_000;
-
-/** How long a network without its host stays suspended where nothing else is set, in milliseconds. */
-export const defaultClosingMs = 300_000;
-
 /** What does not change during a life. */
 export interface Identity {
   network: string;
@@ -29,6 +23,8 @@ export interface Description {
   role: string | undefined;
   model: string | undefined;
   activity: string | undefined;
+  /** How much of the model's context is used, in percent. */
+  contextPercent: number | undefined;
   folder: string | undefined;
   about: string | undefined;
 }
@@ -45,7 +41,8 @@ export function makePresence(
   conn: number,
 ): Presence {
   const { kind, epoch, net, box, keepaliveMs, sinceMs } = identity;
-  const texts = { ...description, machine: hostname(), folder: basename(description.folder ?? "") };
+  const { contextPercent, ...said } = description;
+  const texts = { ...said, machine: hostname(), folder: basename(description.folder ?? "") };
   return {
     v: protocolVersion,
     state,
@@ -57,6 +54,7 @@ export function makePresence(
     keepalive: keepaliveMs,
     since: sinceMs,
     ...(state === "online" ? shownTexts(texts) : {}),
+    ...(state === "online" && contextPercent !== undefined ? { context: contextPercent } : {}),
   };
 }
 

@@ -30,6 +30,7 @@ export const inboxLineSchema = z.discriminatedUnion("op", [
   }),
   // Later ones of the same sender were let through although this sender's earlier ones had not come.
   z.object({ op: z.literal("passed"), fromBox: z.string() }),
+  z.object({ op: z.literal("attention"), id: idSchema, attention: z.enum(["read", "cleared"]) }),
   z.object({
     op: z.literal("state"),
     id: idSchema,
@@ -86,7 +87,7 @@ export class Inbox {
       trace: message.trace ?? id,
       hops: message.hops ?? 0,
       envelope: envelopeJson.parse(message),
-      ...(payload.kind === "envelope" ? orderOf(payload.envelope) : {}),
+      ...(payload.kind === "envelope" ? orderFieldsOf(payload.envelope) : {}),
     };
     this.#journal.append(line);
     return this.#take(line);
@@ -117,6 +118,17 @@ export class Inbox {
   }
 
   /**
+   * Takes note of a message that is not taken: later ones of its sender need not wait for it.
+   *
+   * @returns what may be shown now
+   */
+  skip({ fromBox, seq, base }: Envelope): InboxEntry[] {
+    const released = this.#orderOf(fromBox).skip(seq, base);
+    this.#released.push(...released);
+    return released;
+  }
+
+  /**
    * Moves messages forward.
    *
    * @returns those that were not in that state yet
@@ -130,6 +142,16 @@ export class Inbox {
       moved.push(entry);
     }
     return moved;
+  }
+
+  /** Notes what the person did with messages. */
+  markAttention(ids: string[], attention: "read" | "cleared"): void {
+    for (const id of ids) {
+      const entry = this.#held.get(id);
+      if (entry === undefined || entry.attention === attention || entry.attention === "cleared") continue;
+      this.#journal.append({ op: "attention", id, attention });
+      entry.attention = attention;
+    }
   }
 
   /** What a session took and no model has seen is unread again (hazard 13). */
@@ -154,11 +176,20 @@ export class Inbox {
     entry.session = session;
   }
 
+  #orderOf(fromBox: string): PairOrder<InboxEntry> {
+    const order = this.#orders.get(fromBox) ?? new PairOrder<InboxEntry>();
+    this.#orders.set(fromBox, order);
+    return order;
+  }
+
   #replay(line: InboxLine): void {
     if (line.op === "in") {
       if (!this.#held.has(line.id)) this.#take(line);
     } else if (line.op === "passed") {
       this.#released.push(...(this.#orders.get(line.fromBox)?.giveUp() ?? []));
+    } else if (line.op === "attention") {
+      const entry = this.#held.get(line.id);
+      if (entry !== undefined) entry.attention = line.attention;
     } else {
       const entry = this.#held.get(line.id);
       if (entry === undefined) return;
@@ -174,16 +205,14 @@ export class Inbox {
       this.#released.push(entry);
       return { kind: "new", id: line.id, released: [entry], missing: [] };
     }
-    const order = this.#orders.get(line.fromBox) ?? new PairOrder<InboxEntry>();
-    this.#orders.set(line.fromBox, order);
-    const step = order.push(line.seq, line.base ?? line.seq, entry);
+    const step = this.#orderOf(line.fromBox).push(line.seq, line.base ?? line.seq, entry);
     if (step.late) entry.late = true;
     this.#released.push(...step.released);
     return { kind: "new", id: line.id, released: step.released, missing: step.missing };
   }
 }
 
-function orderOf(envelope: Envelope): Pick<InLine, "fromBox" | "seq" | "base"> {
+function orderFieldsOf(envelope: Envelope): Pick<InLine, "fromBox" | "seq" | "base"> {
   return { fromBox: envelope.fromBox, seq: envelope.seq, base: envelope.base };
 }
 
@@ -200,6 +229,7 @@ function entryOf(line: InLine): InboxEntry {
     trace: line.trace,
     hops: line.hops,
     state: "unread",
+    attention: "new",
     session: undefined,
     envelope: line.envelope,
   };

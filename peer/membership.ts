@@ -1,5 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type {
+  DescribeChanges,
   InboxEntry,
   NetworkState,
   Outgoing,
@@ -87,7 +88,11 @@ export class Membership implements Peer {
     return this.#stay.parts.inbox.releaseSession(session);
   }
 
-  describe(changes: { role?: string; model?: string; activity?: string; folder?: string }): void {
+  markAttention(ids: string[], attention: "read" | "cleared"): void {
+    this.#stay.reception.markAttention(ids, attention);
+  }
+
+  describe(changes: DescribeChanges): void {
     Object.assign(this.#stay.parts.description, changes);
     if (this.#stay.isOpen) this.#stay.outlet.inBackground(this.#stay.announce());
   }

@@ -9,13 +9,14 @@ import { clearGhostRecord } from "./clearing.ts";
 import { elect, settleTimes } from "./election.ts";
 import { type Admission, requestAdmission } from "./entrance.ts";
 import { HostRecords } from "./host-records.ts";
-import { type Description, defaultClosingMs, defaultKeepaliveMs, type Identity, makePresence } from "./identity.ts";
+import { type Description, type Identity, makePresence } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
 import { deleteSession, type LinkOptions } from "./link.ts";
 import { Membership } from "./membership.ts";
 import { Outbox } from "./outbox.ts";
 import type { EnterOptions, Peer } from "./peer.ts";
 import { requireOwnRecord, requireRights } from "./rights.ts";
+import { defaults } from "./settings.ts";
 import { isDeadHere, type StateFolder, statePath, takeState } from "./state.ts";
 import { Stay } from "./stay.ts";
 import { awaitVacancy } from "./vacancy.ts";
@@ -89,11 +90,11 @@ async function enter(options: EnterOptions, attempt: (entry: Entry) => Promise<O
           ca,
           clientId: clientIdOf(state.box),
           clean: false,
-          keepaliveMs: options.keepaliveMs ?? defaultKeepaliveMs,
+          keepaliveMs: options.keepaliveMs ?? defaults.keepaliveMs,
           onMessage: () => undefined,
           ...(options.reach === undefined ? {} : { reach: options.reach }),
         },
-        closingMs: options.closingMs ?? defaultClosingMs,
+        closingMs: options.closingMs ?? defaults.closingMs,
         isDead: (other, otherEpoch) => isDeadHere(options.home, network, other, otherEpoch),
       });
     } catch (error) {
@@ -223,6 +224,7 @@ async function assemble(
     role: options.role,
     model: options.model,
     activity: undefined,
+    contextPercent: undefined,
     folder: options.folder,
     about: identity.kind === "host" ? about : undefined,
   };
@@ -244,7 +246,8 @@ async function assemble(
     outbox: new Outbox(files.outbox, state.seqs),
     clockOffsetMs,
     closingMs: entry.closingMs,
-    acceptUnverified: options.acceptUnverified ?? true,
+    acceptUnverified: options.acceptUnverified ?? defaults.acceptUnverified,
+    isBlocked: options.isBlocked ?? (() => false),
     isDead: entry.isDead,
     release: () => state.lock.release(),
   });

@@ -18,7 +18,8 @@ export interface OrderStep<Item> {
  */
 export class PairOrder<Item> {
   #next = 1;
-  readonly #waiting = new Map<number, Item>();
+  // A number without an item is one that needs no showing.
+  readonly #waiting = new Map<number, Item | undefined>();
 
   /** True while a message waits for an earlier one. */
   get isWaiting(): boolean {
@@ -32,8 +33,21 @@ export class PairOrder<Item> {
    * @param base the lowest number that its sender has not seen settled
    */
   push(seq: number, base: number, item: Item): OrderStep<Item> {
-    const released: Item[] = [];
     if (seq < this.#next) return { released: [item], late: true, missing: this.#missing() };
+    return { released: this.#place(seq, base, item), late: false, missing: this.#missing() };
+  }
+
+  /**
+   * Takes note of a message that came and is not shown: later ones need not wait for it.
+   *
+   * @returns what may be shown now
+   */
+  skip(seq: number, base: number): Item[] {
+    return seq < this.#next ? [] : this.#place(seq, base, undefined);
+  }
+
+  #place(seq: number, base: number, item: Item | undefined): Item[] {
+    const released: Item[] = [];
     this.#waiting.set(seq, item);
     // A message is itself not settled, so no honest `base` is above its `seq`.
     const settledBelow = Math.min(base, seq);
@@ -42,7 +56,7 @@ export class PairOrder<Item> {
       this.#next = settledBelow;
     }
     released.push(...this.#takeRun());
-    return { released, late: false, missing: this.#missing() };
+    return released;
   }
 
   /** Lets everything through that waits, because what it waits for did not come in time. */
@@ -65,13 +79,13 @@ export class PairOrder<Item> {
 
   #takeRun(): Item[] {
     const taken: Item[] = [];
-    for (;;) {
+    while (this.#waiting.has(this.#next)) {
       const item = this.#waiting.get(this.#next);
-      if (item === undefined) return taken;
       this.#waiting.delete(this.#next);
-      taken.push(item);
+      if (item !== undefined) taken.push(item);
       this.#next += 1;
     }
+    return taken;
   }
 
   #missing(): number[] {

@@ -32,6 +32,8 @@ export interface InboxEntry {
   hops: number;
   /** `unread` waits to be put into a session; `injected` was handed to one; `seen` was in a model request. */
   state: "unread" | "injected" | "seen" | "replied";
+  /** What its person did with it: looked at it in the inbox, or cleared it, so that no turn is started on it. */
+  attention: "new" | "read" | "cleared";
   /** The Pi session that it was injected into. */
   session: string | undefined;
   /** The envelope as it arrived, or what there was of one. */
@@ -103,6 +105,15 @@ export interface PeerStatus {
  * `left`: this peer left it, or was displaced.
  */
 export type NetworkState = "active" | "suspended" | "closed" | "left";
+
+/** What a peer can change of what it says of itself. `contextPercent` is how much of the model's context is used. */
+export interface DescribeChanges {
+  role?: string;
+  model?: string;
+  activity?: string;
+  folder?: string;
+  contextPercent?: number;
+}
 
 /** The events of a peer with their arguments. */
 export interface PeerEvents {
@@ -179,11 +190,14 @@ export interface Peer {
   /** Notes that a model request held the messages, and tells their senders. */
   markSeen(ids: string[]): void;
 
+  /** Notes that the person looked at messages in the inbox, or cleared them. Their senders are told nothing. */
+  markAttention(ids: string[], attention: "read" | "cleared"): void;
+
   /** The session has ended: what it took and no model has seen becomes unread again (hazard 13). @returns those messages */
   releaseSession(session: string): InboxEntry[];
 
   /** Changes what the presence says of this peer, and publishes it. */
-  describe(changes: { role?: string; model?: string; activity?: string; folder?: string }): void;
+  describe(changes: DescribeChanges): void;
 
   status(): PeerStatus;
 
@@ -226,6 +240,8 @@ export interface EnterOptions {
   closingMs?: number;
   /** False to reject what is published by hand (default true). */
   acceptUnverified?: boolean;
+  /** Asked for each message that arrives: true where the person takes none from that sender; it is answered with `denied`. */
+  isBlocked?: (from: string) => boolean;
   /**
    * Called before each attempt to connect again, so that a managed broker that died is started again.
    * @returns the address to use from now on

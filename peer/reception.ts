@@ -1,6 +1,6 @@
 import type { Envelope, InboxPayload } from "../protocol/envelope.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
-import type { Receipt } from "../protocol/receipt.ts";
+import { advanceState, type Receipt } from "../protocol/receipt.ts";
 import { protocolVersion } from "../protocol/version.ts";
 import { forgedPayload, staleInstance, unverifiedMessage } from "./doubt.ts";
 import type { Identity } from "./identity.ts";
@@ -22,6 +22,8 @@ export interface ReceptionPort {
   roster: Roster;
   inbox: Inbox;
   acceptUnverified: boolean;
+  /** True where the person takes no messages from that sender. */
+  isBlocked(from: string): boolean;
   /** The clock of the network, in milliseconds. */
   networkNowMs(): number;
   onMessage(entry: InboxEntry): void;
@@ -33,6 +35,8 @@ export class Reception {
   readonly #port: ReceptionPort;
   readonly #gapTimers = new Map<string, NodeJS.Timeout>();
   readonly #askedMs = new Map<string, number>();
+  // A settled message is not repeated by its sender: what was lost with the connection has to be said again.
+  readonly #unsent = new Map<string, { to: string; receipt: Receipt }>();
 
   constructor(port: ReceptionPort) {
     this.#port = port;
@@ -44,12 +48,10 @@ export class Reception {
     const verified = payload.kind === "envelope" ? this.#checkEnvelope(payload.envelope) : this.#checkByHand(payload);
     const { inbox, networkNowMs } = this.#port;
     const nowMs = networkNowMs();
-    if (
-      payload.kind === "envelope" &&
-      isOver(payload.envelope, nowMs) &&
-      inbox.get(payload.envelope.id) === undefined
-    ) {
-      this.#sendReceipt(payload.envelope.from, payload.envelope.id, "expired", "its time to live was over");
+    const refusal = payload.kind === "envelope" ? this.#refuse(payload.envelope, nowMs) : undefined;
+    if (payload.kind === "envelope" && refusal !== undefined) {
+      this.#sendReceipt(payload.envelope.from, payload.envelope.id, refusal.state, refusal.reason);
+      for (const entry of inbox.skip(payload.envelope)) this.#port.onMessage(entry);
       return;
     }
     let accepted: ReturnType<Inbox["accept"]>;
@@ -64,6 +66,12 @@ export class Reception {
     if (accepted.kind === "new") for (const entry of accepted.released) this.#port.onMessage(entry);
   }
 
+  /** The connection is back: receipts that it took with it go out again. */
+  resume(): void {
+    for (const { to, receipt } of [...this.#unsent.values()])
+      this.#sendReceipt(to, receipt.id, receipt.state, receipt.reason);
+  }
+
   /** Moves messages forward, and tells their senders. */
   mark(ids: string[], state: "injected" | "seen" | "replied", session?: string): void {
     try {
@@ -73,6 +81,15 @@ export class Reception {
           this.#sendReceipt(from, entry.id, state);
         }
       }
+    } catch (error) {
+      this.#port.onDiskFault(error);
+    }
+  }
+
+  /** Notes what the person did with messages. */
+  markAttention(ids: string[], attention: "read" | "cleared"): void {
+    try {
+      this.#port.inbox.markAttention(ids, attention);
     } catch (error) {
       this.#port.onDiskFault(error);
     }
@@ -103,11 +120,28 @@ export class Reception {
     return known;
   }
 
+  /** Why a message is not taken, where it is not. What was taken before stays taken. */
+  #refuse(envelope: Envelope, nowMs: number): { state: "expired" | "denied"; reason: string } | undefined {
+    if (this.#port.inbox.get(envelope.id) !== undefined) return undefined;
+    if (isOver(envelope, nowMs)) return { state: "expired", reason: "its time to live was over" };
+    if (!this.#port.isBlocked(envelope.from)) return undefined;
+    return { state: "denied", reason: `the user of "${this.#port.identity.name}" takes no messages from this agent` };
+  }
+
   #checkByHand(payload: Extract<InboxPayload, { kind: "by-hand" }>): false {
     const { name, net } = this.#port.identity;
     if (!this.#port.acceptUnverified) throw unverifiedMessage();
     if (payload.message.from === name)
       throw forgedPayload(`a message that claims to come from this peer, "${name}", itself`);
+    if (payload.message.from !== undefined && this.#port.isBlocked(payload.message.from)) {
+      throw new PilinkError(
+        "blocked",
+        `A message that claims to be from ${quoteValue(payload.message.from)} was not taken: its sender is blocked.`,
+        {
+          value: payload.message.from,
+        },
+      );
+    }
     if (payload.message.net !== undefined && payload.message.net !== net)
       throw staleInstance("message", payload.message.net);
     return false;
@@ -175,8 +209,11 @@ export class Reception {
       at: this.#port.networkNowMs(),
       ...(reason === undefined ? {} : { reason }),
     };
-    // A receipt that is lost with the connection is sent again for the message that its sender repeats.
-    this.#port.wire.publishReceipt(to, receipt).catch(() => undefined);
+    this.#unsent.delete(id);
+    this.#port.wire.publishReceipt(to, receipt).catch(() => {
+      const stated = this.#unsent.get(id)?.receipt.state ?? state;
+      if (advanceState(stated, state) === state) this.#unsent.set(id, { to, receipt });
+    });
   }
 }
 

@@ -37,6 +37,8 @@ export interface StayParts {
   clockOffsetMs: number;
   closingMs: number;
   acceptUnverified: boolean;
+  /** True where the person takes no messages from that sender. */
+  isBlocked: (from: string) => boolean;
   /** Whether the life of a record is provably dead. */
   isDead: (name: string, epoch: string) => Promise<boolean>;
   /** Gives up what the peer holds on this machine: files and lock. */
@@ -104,6 +106,7 @@ export class Stay {
       ...shared,
       inbox: parts.inbox,
       acceptUnverified: parts.acceptUnverified,
+      isBlocked: parts.isBlocked,
       onMessage: (entry) => this.outlet.emit("message", entry),
     });
     this.#ownRecord = new OwnRecord({
@@ -277,6 +280,7 @@ export class Stay {
     this.#suspension.setConnected(true);
     this.company.begin();
     this.sending.resume();
+    this.reception.resume();
     this.outlet.emit("connected");
     const { host } = this.parts.identity;
     // While nobody was connected the host's process may have ended, and its record says nothing of it (hazard 2).

@@ -21,6 +21,7 @@ export const presenceSchema = z.object({
   folder: textSchema.optional(),
   model: textSchema.optional(),
   activity: textSchema.optional(),
+  context: z.int().min(0).max(100).optional(),
   about: textSchema.optional(),
 });
 

@@ -3,11 +3,11 @@ import { PilinkError } from "../../protocol/errors.ts";
 import { askAccount } from "../account.ts";
 import { type Arguments, parseArguments } from "../arguments.ts";
 import { runAttempt } from "../attempt.ts";
-import type { CommandScene, Subcommand } from "../commands.ts";
+import type { Subcommand } from "../commands.ts";
 import type { Connection } from "../connection.ts";
-import { type Entered, type EnterPlan, enterNetwork, planEntering } from "../entering.ts";
+import { type Entered, type EnterPlan, type EnterRequest, enterNetwork, planEntering } from "../entering.ts";
 import { count, describeFault } from "../texts.ts";
-import { mayCutOff } from "./joined.ts";
+import { mayCutOff, type Scene } from "./joined.ts";
 
 const options = { name: "text", role: "text", url: "text", yes: "switch" } as const;
 
@@ -16,7 +16,7 @@ export const createCommand: Subcommand = {
   name: "create",
   usage: '/pilink create <network> [--name <name>] [--role "<role>"] [--about "<text>"] [--url <url>] [--yes]',
   summary: "Creates a network and becomes its host. The network lives as long as this agent is in it.",
-  run: (line, scene) => enter("create", parse(line, { ...options, about: "text" }, createCommand.usage), scene),
+  run: (line, scene) => enter(read("create", line, { ...options, about: "text" }, createCommand.usage), scene),
 };
 
 /** `/pilink join` */
@@ -24,48 +24,44 @@ export const joinCommand: Subcommand = {
   name: "join",
   usage: '/pilink join <network> [--name <name>] [--role "<role>"] [--url <url>] [--yes]',
   summary: "Joins a network that another agent hosts.",
-  run: (line, scene) => enter("join", parse(line, options, joinCommand.usage), scene),
+  run: (line, scene) => enter(read("join", line, options, joinCommand.usage), scene),
 };
 
-interface Request {
-  network: string | undefined;
-  texts: Record<"name" | "role" | "url" | "about", string | undefined>;
+/** What a person asked for, in whichever way. */
+export interface Entrance extends EnterRequest {
+  /** True where the person has agreed to end a network that this agent hosts. */
   yes: boolean;
-  usage: string;
+  /** Called when the network was entered. */
+  onEntered?: (connection: Connection) => Promise<void>;
 }
 
-function parse(line: string, table: Parameters<typeof parseArguments>[1], usage: string): Request {
+function read(
+  kind: Entrance["kind"],
+  line: string,
+  table: Parameters<typeof parseArguments>[1],
+  usage: string,
+): Entrance {
   const { words, options: given }: Arguments = parseArguments(line, table, usage, 1);
-  const [network] = words;
-  const textOf = (key: string) => {
-    const value = given[key];
-    return typeof value === "string" ? value : undefined;
-  };
-  const texts = { name: textOf("name"), role: textOf("role"), url: textOf("url"), about: textOf("about") };
-  return { network, texts, yes: given.yes === true, usage };
+  const flags = Object.fromEntries(
+    (["name", "role", "url"] as const).flatMap((key) => (typeof given[key] === "string" ? [[key, given[key]]] : [])),
+  );
+  const about = typeof given.about === "string" ? given.about : undefined;
+  return { kind, network: words[0], flags, about, yes: given.yes === true, usage };
 }
 
-async function enter(kind: EnterPlan["kind"], request: Request, scene: CommandScene): Promise<void> {
+/**
+ * Creates or joins a network, after it has left the one before. What comes of it is told in notices.
+ *
+ * @returns when that is done, or when it takes so long that the person should not have to wait
+ * @throws PilinkError what is wrong with the request; then nothing was left
+ */
+export async function enter(entrance: Entrance, scene: Scene): Promise<void> {
   const { session, ctx } = scene;
-  const { name, role, url, about } = request.texts;
   // Everything that can be wrong with the request is found out before anything is left for it.
-  const plan = planEntering(
-    {
-      kind,
-      network: request.network,
-      flags: {
-        ...(name === undefined ? {} : { name }),
-        ...(role === undefined ? {} : { role }),
-        ...(url === undefined ? {} : { url }),
-      },
-      about,
-      usage: request.usage,
-    },
-    { folder: ctx.cwd, sessionName: session.sessionName(), model: ctx.model?.id, env: process.env },
-  );
+  const plan = planEntering(entrance, { ctx, sessionName: session.sessionName() });
   const former = session.connection?.peer;
   if (session.connection !== undefined) requireAnotherNetwork(session.connection, plan);
-  if (!(await mayCutOff(scene, request.yes))) return session.say(`Still in the network "${former?.network}".`);
+  if (!(await mayCutOff(scene, entrance.yes))) return session.say(`Still in the network "${former?.network}".`);
   await session.leave();
   if (former !== undefined && former.state !== "closed") session.say(`Left the network "${former.network}".`);
   const waiting = Promise.withResolvers<void>();
@@ -76,7 +72,10 @@ async function enter(kind: EnterPlan["kind"], request: Request, scene: CommandSc
   const attempt = runAttempt(session.carried, async (signal) => {
     const { connection, notes } = await enterWithAccount(plan, onWaiting, signal, ctx);
     if (signal.aborted || !session.adopt(connection)) await connection.peer.leave();
-    else session.say([...welcome(kind, connection), ...notes].join("\n"));
+    else {
+      session.say([...welcome(connection), ...notes].join("\n"));
+      await entrance.onEntered?.(connection);
+    }
   });
   // A person should not have to sit out the waiting in the editor: what comes of it is told when it comes.
   await Promise.race([attempt, waiting.promise]);
@@ -88,7 +87,7 @@ async function enterWithAccount(
   plan: EnterPlan,
   onWaiting: (reason: string, forMs: number) => void,
   signal: AbortSignal,
-  ctx: CommandScene["ctx"],
+  ctx: Scene["ctx"],
 ): Promise<Entered> {
   try {
     return await enterNetwork(plan, onWaiting, signal);
@@ -117,9 +116,9 @@ function requireAnotherNetwork({ peer, broker }: Connection, { network, settings
   );
 }
 
-function welcome(kind: EnterPlan["kind"], connection: Entered["connection"]): string[] {
+function welcome(connection: Connection): string[] {
   const { peer } = connection;
-  if (kind === "join") {
+  if (peer.kind === "member") {
     return [
       `Joined the network "${peer.network}" as "${peer.name}". ${describeCompany(connection)}`,
       ...(peer.about === undefined ? [] : [`It is about: ${peer.about}`]),

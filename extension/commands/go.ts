@@ -2,15 +2,16 @@ import { PilinkError } from "../../protocol/errors.ts";
 import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
 import { count, describeSenders } from "../texts.ts";
+import { findMessage } from "./inbox.ts";
 import { requireConnection } from "./joined.ts";
 
 /** `/pilink go` */
 export const goCommand: Subcommand = {
   name: "go",
-  usage: "/pilink go",
-  summary: "Starts one turn of the model on the messages that it has not read yet.",
+  usage: "/pilink go [<id>]",
+  summary: "Starts one turn of the model on the messages that it has not read yet, or on the one with that id.",
   async run(line, { session, ctx }) {
-    parseArguments(line, {}, goCommand.usage);
+    const [typed] = parseArguments(line, {}, goCommand.usage, 1).words;
     const { peer } = requireConnection(session);
     if (!session.canTake()) {
       throw new PilinkError(
@@ -19,7 +20,8 @@ export const goCommand: Subcommand = {
       );
     }
     const isBusy = !ctx.isIdle();
-    const entries = session.go(peer);
+    const named = typed === undefined ? undefined : findMessage(peer.inbox(), typed).id;
+    const entries = session.go(peer, named);
     if (entries.length === 0) return session.say(`No message waits in the network "${peer.network}".`);
     const when = isBusy ? "The model is busy; when it is done it is given" : "The model is given";
     session.say(

@@ -1,7 +1,13 @@
+import type { ExtensionContext } from "@earendil-works/pi-coding-agent";
 import { PilinkError } from "../../protocol/errors.ts";
-import type { CommandScene } from "../commands.ts";
 import type { Connection } from "../connection.ts";
 import type { Session } from "../session.ts";
+
+/** A session in which something is entered or left: for a command, or when Pi starts. */
+export interface Scene {
+  session: Session;
+  ctx: ExtensionContext;
+}
 
 /**
  * The connection that a command needs.
@@ -25,7 +31,7 @@ export function requireConnection({ connection }: Session): Connection {
  * @returns false where the person changed its mind
  * @throws PilinkError `bad-argument` where nobody can be asked
  */
-export async function mayCutOff({ session, ctx }: CommandScene, yes: boolean): Promise<boolean> {
+export async function mayCutOff({ session, ctx }: Scene, yes: boolean): Promise<boolean> {
   const { peer } = session.connection ?? {};
   const others = peer?.dependents() ?? [];
   if (peer === undefined || others.length === 0 || yes) return true;

@@ -1,5 +1,13 @@
 import { EventEmitter } from "node:events";
-import type { InboxEntry, NetworkState, Peer, PeerEvents, PeerStatus, RosterEntry } from "../../peer/peer.ts";
+import type {
+  InboxEntry,
+  NetworkState,
+  Peer,
+  PeerEvents,
+  PeerStatus,
+  RosterEntry,
+  SentEntry,
+} from "../../peer/peer.ts";
 import type { Presence } from "../../protocol/presence.ts";
 
 /** A message as an inbox holds it, from `prod` and unread unless said otherwise. */
@@ -15,6 +23,7 @@ export function makeEntry(changes: Partial<InboxEntry> & { id: string }): InboxE
     trace: `trace-${changes.id}`,
     hops: 0,
     state: "unread",
+    attention: "new",
     session: undefined,
     envelope: { v: 1, from: "prod", body: `body of ${changes.id}` },
     ...changes,
@@ -52,6 +61,7 @@ export class FakePeer implements Peer {
   state: NetworkState = "active";
   connected = true;
   entries: InboxEntry[] = [];
+  sentEntries: SentEntry[] = [];
   lines: RosterEntry[] = [makeLine("dev", { isSelf: true, isHost: true })];
 
   roster(): RosterEntry[] {
@@ -63,8 +73,8 @@ export class FakePeer implements Peer {
   async send(): Promise<never> {
     throw new Error("This peer sends nothing.");
   }
-  sent(): [] {
-    return [];
+  sent(): SentEntry[] {
+    return this.sentEntries;
   }
   inbox(): InboxEntry[] {
     return this.entries;
@@ -74,6 +84,9 @@ export class FakePeer implements Peer {
   }
   markSeen(ids: string[]): void {
     this.#mark(ids, { state: "seen" });
+  }
+  markAttention(ids: string[], attention: "read" | "cleared"): void {
+    this.#mark(ids, { attention });
   }
   releaseSession(): InboxEntry[] {
     return [];

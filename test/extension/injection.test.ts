@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { idsIn, injectWaiting, startTurn } from "../../extension/injection.ts";
+import { type Intake, idsIn, injectWaiting, startTurn } from "../../extension/injection.ts";
+import { decide, readPreferences } from "../../extension/preferences.ts";
 import { Reading } from "../../extension/reading.ts";
+import type { InboxEntry } from "../../peer/peer.ts";
 import { FakePeer, makeEntry } from "./fake-peer.ts";
 
 interface Sent {
@@ -8,6 +10,7 @@ interface Sent {
   content: unknown;
   details?: unknown;
   triggerTurn: boolean | undefined;
+  deliverAs: string | undefined;
 }
 
 function makeSession(idsInBranch: string[] = []) {
@@ -16,8 +19,11 @@ function makeSession(idsInBranch: string[] = []) {
     sent,
     target: {
       pi: {
-        sendMessage: (message: Omit<Sent, "triggerTurn">, options?: { triggerTurn?: boolean }) => {
-          sent.push({ ...message, triggerTurn: options?.triggerTurn });
+        sendMessage: (
+          message: Omit<Sent, "triggerTurn" | "deliverAs">,
+          options?: { triggerTurn?: boolean; deliverAs?: string },
+        ) => {
+          sent.push({ ...message, triggerTurn: options?.triggerTurn, deliverAs: options?.deliverAs });
         },
       },
       ctx: {
@@ -40,12 +46,17 @@ function makeSession(idsInBranch: string[] = []) {
   };
 }
 
+/** An idle session with one delivery for everything. */
+function take(delivery: "inject" | "turn" = "inject", changes: Partial<Intake> = {}): Intake {
+  return { isIdle: true, isSteering: false, decide: () => ({ delivery }), ...changes };
+}
+
 describe("injectWaiting", () => {
   it("puts what is unread into the session, framed and in order, and starts no turn", () => {
     const peer = new FakePeer();
     peer.entries = [makeEntry({ id: "1", state: "seen" }), makeEntry({ id: "2" }), makeEntry({ id: "3" })];
     const { sent, target } = makeSession();
-    expect(injectWaiting(peer, target).map(({ id }) => id)).toEqual(["2", "3"]);
+    expect(injectWaiting(peer, target, take()).entries.map(({ id }) => id)).toEqual(["2", "3"]);
     expect(sent.map(({ customType, triggerTurn }) => [customType, triggerTurn])).toEqual([
       ["pilink", false],
       ["pilink", false],
@@ -65,9 +76,92 @@ describe("injectWaiting", () => {
     const peer = new FakePeer();
     peer.entries = [makeEntry({ id: "1" }), makeEntry({ id: "2" })];
     const { sent, target } = makeSession(["1"]);
-    injectWaiting(peer, target);
+    injectWaiting(peer, target, take());
     expect(sent).toHaveLength(1);
     expect(peer.entries.map(({ state }) => state)).toEqual(["injected", "injected"]);
+  });
+});
+
+describe("delivery turn", () => {
+  const three = () => {
+    const peer = new FakePeer();
+    peer.entries = ["1", "2", "3"].map((id) => makeEntry({ id }));
+    return peer;
+  };
+  const statesOf = (peer: FakePeer) => peer.entries.map(({ state }) => state);
+
+  it("starts one turn on all that wait, in order [SESS-14]", () => {
+    const { sent, target } = makeSession();
+    injectWaiting(three(), target, take("turn"));
+    expect(sent.map(({ triggerTurn }) => triggerTurn)).toEqual([false, false, true]);
+  });
+
+  it("starts none while the network is suspended: the model could not answer", () => {
+    const peer = three();
+    peer.state = "suspended";
+    const { sent, target } = makeSession();
+    injectWaiting(peer, target, take("turn"));
+    expect(sent.map(({ triggerTurn }) => triggerTurn)).toEqual([false, false, false]);
+  });
+
+  it("waits for the end of a run, unread", () => {
+    const peer = three();
+    const { sent, target } = makeSession();
+    injectWaiting(peer, target, take("turn", { isIdle: false }));
+    expect(sent).toEqual([]);
+    expect(statesOf(peer)).toEqual(["unread", "unread", "unread"]);
+  });
+
+  it("lets an answer to what was asked into the run, together with what came before it, as one message", () => {
+    const peer = three();
+    peer.entries[1] = makeEntry({ id: "2", re: "q" });
+    peer.sentEntries = [{ id: "q", to: "prod", body: "?", re: null, atMs: 0, state: "received", reason: undefined }];
+    const { sent, target } = makeSession();
+    const { steering } = injectWaiting(peer, target, take("turn", { isIdle: false }));
+    expect(steering).toBe("3");
+    expect(sent).toHaveLength(1);
+    expect(sent[0]).toMatchObject({ triggerTurn: true, deliverAs: "steer" });
+    expect(sent[0]?.content).toMatch(/Message id: 1[\s\S]*Message id: 2[\s\S]*Message id: 3/);
+    expect(idsIn([{ role: "custom", ...sent[0] }])).toEqual(["1", "2", "3"]);
+    expect(statesOf(peer)).toEqual(["injected", "injected", "injected"]);
+  });
+
+  it("lets no second one in before the first has reached the model", () => {
+    const peer = three();
+    peer.entries[1] = makeEntry({ id: "2", re: "q" });
+    peer.sentEntries = [{ id: "q", to: "prod", body: "?", re: null, atMs: 0, state: "received", reason: undefined }];
+    const { sent, target } = makeSession();
+    injectWaiting(peer, target, take("turn", { isIdle: false, isSteering: true }));
+    expect(sent).toEqual([]);
+  });
+});
+
+describe("decide", () => {
+  const preferences = readPreferences({
+    delivery: "turn",
+    deliveries: { "lab/quiet": "inject", "lab/later": "hold", "lab/never": "block", "other/prod": "hold" },
+  });
+  const decided = (changes: Partial<InboxEntry>) => decide(preferences, "lab", makeEntry({ id: "1", ...changes }));
+
+  it("goes by the peer, then by the general delivery", () => {
+    expect(decided({ from: "prod" })).toEqual({ delivery: "turn" });
+    expect(decided({ from: "quiet" })).toEqual({ delivery: "inject" });
+    expect(decided({ from: "later" })).toEqual({ delivery: "hold", because: "delivery" });
+    expect(decided({ from: "never" })).toEqual({ delivery: "hold", because: "delivery" });
+  });
+
+  it("starts no turn on what is unverified [SESS-5]", () => {
+    expect(decided({ verified: false })).toEqual({ delivery: "inject" });
+    expect(decided({ verified: false, from: "later" })).toEqual({ delivery: "hold", because: "delivery" });
+  });
+
+  it("holds what was passed on too often, whatever is set [SESS-12]", () => {
+    expect(decided({ hops: 8 })).toEqual({ delivery: "turn" });
+    expect(decided({ hops: 9, from: "quiet" })).toEqual({ delivery: "hold", because: "hops" });
+  });
+
+  it("injects where nothing is set", () => {
+    expect(decide(readPreferences({}), "lab", makeEntry({ id: "1" }))).toEqual({ delivery: "inject" });
   });
 });
 

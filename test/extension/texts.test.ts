@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { watchLine } from "../../extension/commands/enter.ts";
 import { subcommands } from "../../extension/commands.ts";
 import { describePlace } from "../../extension/footer.ts";
+import { readPreferences } from "../../extension/preferences.ts";
 import { subcommandNames } from "../../extension/subcommands.ts";
 import { describeAgent, describeFault, describeOutcome, describeSenders, findNearest } from "../../extension/texts.ts";
 import { PilinkError } from "../../protocol/errors.ts";
@@ -113,8 +114,9 @@ describe("describePlace", () => {
 });
 
 describe("watchLine", () => {
+  const preferences = readPreferences({});
   const line = (url: string, hasAccount = false) =>
-    watchLine({ peer: new FakePeer(), broker: { url, managed: false, isDefault: false, hasAccount } });
+    watchLine({ peer: new FakePeer(), preferences, broker: { url, managed: false, isDefault: false, hasAccount } });
 
   it("can be pasted into a terminal", () => {
     expect(line("mqtt://127.0.0.1:1884")).toBe("mosquitto_sub -h 127.0.0.1 -p 1884 -v -t 'pilink/lab/#'");
