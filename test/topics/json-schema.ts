@@ -94,7 +94,10 @@ function typeOf(field: Field): string {
 
 function limitOf(field: Field): string {
   if (field.type === "array") return `${field.minItems} to ${field.maxItems}, each ${limitOf(field.items ?? {})}`;
-  if (field.type === "integer") return `≥ ${field.minimum}`;
+  if (field.type === "integer") {
+    const isOpen = field.maximum === undefined || field.maximum === Number.MAX_SAFE_INTEGER;
+    return isOpen ? `≥ ${field.minimum}` : `${field.minimum} … ${field.maximum}`;
+  }
   if (field.type === "string" && field.pattern === undefined && field.maxLength !== undefined)
     return `≤ ${field.maxLength}`;
   return "";
