@@ -1,4 +1,5 @@
 import type { Peer } from "../peer/peer.ts";
+import { inheritedMark } from "./mark.ts";
 import type { Preferences } from "./preferences.ts";
 
 /** What outlives a Pi session: the peer, and how it got to its broker. */
@@ -48,8 +49,16 @@ export interface Carried {
   attachment: Attachment | undefined;
   attempt: Attempt | undefined;
   unsaid: Notice[];
+  /** The networks that were found when somebody last looked, for completion. */
+  knownNetworks: string[];
   /** The held messages of which the person has been told. */
   toldHeld: Set<string>;
+  /**
+   * By instance: the Pi session that holds what the network is about, or `seen` where a model request had it.
+   */
+  aboutTold: Map<string, string>;
+  /** Who started this Pi, where that one is in a network. */
+  inheritedMark: string | undefined;
   /** Ends the listening to the peer. */
   unfollow: (() => void) | undefined;
   /** True once Pi quits: nothing is entered any more. */
@@ -75,7 +84,10 @@ export function openCarried(): Carried {
     attachment: undefined,
     attempt: undefined,
     unsaid: [],
+    knownNetworks: [],
     toldHeld: new Set(),
+    aboutTold: new Map(),
+    inheritedMark: inheritedMark(),
     unfollow: undefined,
     isOver: false,
   };

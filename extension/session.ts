@@ -2,6 +2,7 @@ import type { ExtensionAPI, ExtensionCommandContext, ExtensionContext } from "@e
 import type { InboxEntry, Peer } from "../peer/peer.ts";
 import { cleanText } from "../protocol/clean.ts";
 import { messageOf } from "../protocol/errors.ts";
+import { noteAboutSeen, tellAbout } from "./about.ts";
 import { Activity } from "./activity.ts";
 import { endCarried } from "./attempt.ts";
 import { runCommand } from "./commands.ts";
@@ -14,20 +15,22 @@ import {
   openCarried,
 } from "./connection.ts";
 import { Footer } from "./footer.ts";
+import { HeldNotices } from "./held.ts";
 import { idsIn, injectWaiting, startTurn } from "./injection.ts";
+import { showMark } from "./mark.ts";
 import { ModelSends } from "./model-sends.ts";
 import { followPeer } from "./notices.ts";
-import { type Decision, decide } from "./preferences.ts";
+import type { Decision } from "./preferences.ts";
 import { isPending, Reading } from "./reading.ts";
-import { count, describeFault, describeSenders } from "./texts.ts";
+import { describeFault } from "./texts.ts";
 import { addTools, removeTools } from "./tools.ts";
 
 // Pi waits for `session_shutdown` as long as it takes; a person who quits does not.
 const quitLimitMs = 900;
 // A session that can take no message tells nobody when it can again in every case: it is asked.
 const retryMs = 100;
-// Many held messages that come at once are told in one notice.
-const heldNoticeMs = 300;
+// A run that /new ends settles like any other: what is put into the session then would go with it.
+const settlingMs = 50;
 
 /**
  * One runtime of the extension: what joins the peer, which outlives it, to the Pi session of the moment.
@@ -41,6 +44,7 @@ export class Session implements Attachment {
   readonly modelSends = new ModelSends(this.reading);
   readonly #footer = new Footer();
   readonly #activity = new Activity();
+  readonly #held = new HeldNotices(this.#carried, (text) => this.say(text, "warning"));
   #ctx: ExtensionContext | undefined;
   #followed: Peer | undefined;
   #toolsOf: Peer | undefined;
@@ -49,7 +53,7 @@ export class Session implements Attachment {
   #isAsking = false;
   #steering: string | undefined;
   #retry: NodeJS.Timeout | undefined;
-  #heldNotice: NodeJS.Timeout | undefined;
+  #settling: NodeJS.Timeout | undefined;
 
   constructor(pi: ExtensionAPI) {
     this.#pi = pi;
@@ -86,7 +90,9 @@ export class Session implements Attachment {
     const carried = this.#carried;
     this.#ctx = undefined;
     clearTimeout(this.#retry);
-    clearTimeout(this.#heldNotice);
+    clearTimeout(this.#settling);
+    this.#settling = undefined;
+    this.#held.close();
     this.#activity.close();
     if (carried.attachment !== this) return;
     carried.attachment = undefined;
@@ -135,7 +141,10 @@ export class Session implements Attachment {
   notify(notice: Notice): void {
     try {
       // Roles, reasons and subjects come from other agents; a terminal would obey what is in them.
-      this.#ctx?.ui.notify(cleanText(notice.text), notice.type);
+      const text = cleanText(notice.text);
+      this.#ctx?.ui.notify(text, notice.type);
+      // In `pi -p` nothing shows notices, and a script should learn what failed.
+      if (this.#ctx?.hasUI === false && notice.type !== "info") process.stderr.write(`pilink: ${text}\n`);
     } catch {
       // The session was replaced without a word: the next one tells it.
       this.#carried.unsaid.push(notice);
@@ -148,9 +157,11 @@ export class Session implements Attachment {
       const { peer } = this.#carried.connection ?? {};
       if (peer !== undefined) this.#follow(peer);
       this.#offerTools(peer);
+      showMark(this.#carried, peer);
       if (peer !== undefined) {
-        this.#inject(peer);
-        this.#noteHeld(peer);
+        if (this.canTake()) tellAbout(this.#carried, peer, { pi: this.#pi, ctx: this.#ctx });
+        if (this.#settling === undefined) this.#inject(peer);
+        this.#held.look(peer);
         this.#activity.show(peer, this.#describeActivity(peer), this.#ctx.getContextUsage()?.percent ?? undefined);
       }
       this.#footer.show(this.#ctx, peer);
@@ -223,12 +234,21 @@ export class Session implements Attachment {
   noteRunning(isRunning: boolean): void {
     this.#isRunning = isRunning;
     // A run that ended has taken its steering, or gives it to the next one.
-    if (!isRunning) this.#steering = undefined;
+    clearTimeout(this.#settling);
+    this.#settling = undefined;
+    if (!isRunning) {
+      this.#steering = undefined;
+      this.#settling = setTimeout(() => {
+        this.#settling = undefined;
+        this.refresh();
+      }, settlingMs).unref();
+    }
     this.refresh();
   }
 
   /** These messages are about to go to the model. */
   noteRequest(messages: readonly object[]): void {
+    noteAboutSeen(this.#carried, messages);
     const { peer } = this.#carried.connection ?? {};
     if (peer === undefined) return;
     const ids = idsIn(messages);
@@ -274,7 +294,7 @@ export class Session implements Attachment {
     }
   }
 
-  #inject(peer: Peer, decision = (entry: InboxEntry): Decision => this.#decide(entry)): void {
+  #inject(peer: Peer, decision = (entry: InboxEntry): Decision => this.#held.decide(entry)): void {
     if (this.#ctx === undefined || peer.status().unread === 0) return;
     if (this.canTake()) {
       const intake = { isIdle: this.#ctx.isIdle(), isSteering: this.#steering !== undefined, decide: decision };
@@ -286,45 +306,9 @@ export class Session implements Attachment {
     this.#retry = setTimeout(() => this.refresh(), retryMs).unref();
   }
 
-  #decide(entry: InboxEntry): Decision {
-    const { connection } = this.#carried;
-    if (connection === undefined) return { delivery: "hold", because: "delivery" };
-    return decide(connection.preferences, connection.peer.network, entry);
-  }
-
   #describeActivity(peer: Peer): string {
     if (this.#isAsking) return "waiting for its user";
     if (this.#isRunning) return "working";
     return peer.inbox().some(isPending) ? "waiting for its user" : "idle";
-  }
-
-  #isHeld(entry: InboxEntry): boolean {
-    return entry.state === "unread" && entry.attention === "new" && this.#decide(entry).delivery === "hold";
-  }
-
-  #noteHeld(peer: Peer): void {
-    const { toldHeld } = this.#carried;
-    if (this.#heldNotice !== undefined || !peer.inbox().some((entry) => this.#isHeld(entry) && !toldHeld.has(entry.id)))
-      return;
-    this.#heldNotice = setTimeout(() => {
-      this.#heldNotice = undefined;
-      this.#tellHeld(peer);
-    }, heldNoticeMs).unref();
-  }
-
-  #tellHeld(peer: Peer): void {
-    const { toldHeld } = this.#carried;
-    const held = peer.inbox().filter((entry) => this.#isHeld(entry) && !toldHeld.has(entry.id));
-    if (held.length === 0) return;
-    for (const { id } of held) toldHeld.add(id);
-    const isLoop = held.some((entry) => {
-      const decision = this.#decide(entry);
-      return decision.delivery === "hold" && decision.because === "hops";
-    });
-    const why = isLoop ? " Agents have passed it on to each other many times without a word of a person." : "";
-    this.say(
-      `${count(held.length, "message")} from ${describeSenders(held)} in the network "${peer.network}" ${held.length === 1 ? "is" : "are"} held.${why} /pilink inbox shows ${held.length === 1 ? "it" : "them"}, /pilink go gives ${held.length === 1 ? "it" : "them"} to the model.`,
-      "warning",
-    );
   }
 }

@@ -3,6 +3,7 @@ import type { PilinkError } from "../protocol/errors.ts";
 import type { Json } from "../protocol/json.ts";
 import type { Presence } from "../protocol/presence.ts";
 import type { MessageState } from "../protocol/receipt.ts";
+import type { Examination } from "./examination.ts";
 
 /** One line of the roster: who is here. */
 export interface RosterEntry {
@@ -203,6 +204,12 @@ export interface Peer {
 
   /** The names of the members whom leaving cuts off: none for a member. */
   dependents(): string[];
+
+  /** Looks at the broker and the host, over a connection of its own; for the doctor. It takes at most about 7 s. */
+  examine(): Promise<Examination>;
+
+  /** What the broker calls itself; undefined where it does not tell within a second. */
+  brokerVersion(): Promise<string | undefined>;
 
   /**
    * Leaves: tells everyone, ends the session on the broker, releases the name. Idempotent.

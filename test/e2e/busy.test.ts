@@ -44,12 +44,13 @@ describe("an agent that is busy", () => {
   test("sends in the middle of a run that was begun by a message [SESS-10]", async () => {
     const { dev, prod } = await stage.pair("lab");
     await send(dev, "prod", "pass it on");
+    let body = "passed on";
     stage
       .model()
       .script("prod", (request) =>
         request.messages.at(-1)?.role === "tool"
           ? { text: "done" }
-          : { toolCalls: [{ name: "pilink_send", arguments: { to: ["dev", "nobody"], body: "passed on" } }] },
+          : { toolCalls: [{ name: "pilink_send", arguments: { to: ["dev", "nobody"], body } }] },
       );
     const since = prod.mark();
     await type(prod, "/pilink go", "dev");
@@ -60,9 +61,9 @@ describe("an agent that is busy", () => {
     const result = stage.requests("prod").at(-1)?.messages.at(-1)?.text;
     expect(result).toMatch(/^dev: received \(id [\w-]+\)[\w, ]*\.\nnobody: refused\. .*"nobody"/);
     // What the person asks for begins a chain of its own.
-    const atDev = dev.mark();
+    body = "passed on once more";
     await prod.promptAndSettle("tell dev something else");
-    const second = await injected(dev, "passed on", atDev);
+    const second = await injected(dev, body);
     expect(second.message).toMatchObject({ details: { hops: 0 } });
     stage.model().script("prod", () => ({ text: "ok" }));
   });
@@ -90,5 +91,56 @@ describe("an agent that is busy", () => {
     await compacted;
     for (const text of texts) await injected(small, text);
     expect(bodiesIn(await stage.ask(small, "what came?"))).toEqual(texts);
+  });
+});
+
+describe("an agent that starts turns by itself", () => {
+  const stage = useStage();
+
+  test("compacts first, and starts one turn on what came meanwhile [SESS-6] [SESS-14]", async () => {
+    const folder = joinPath(stage.home().path, "pi-agents", "small");
+    await mkdir(folder, { recursive: true });
+    await writeFile(joinPath(folder, "settings.json"), JSON.stringify({ compaction: { keepRecentTokens: 1 } }));
+    const [dev, small] = await Promise.all([stage.start("dev"), stage.start("small")]);
+    await create(dev, "lab");
+    await join(small, "lab");
+    for (const text of ["a first prompt", "a second prompt"])
+      await small.promptAndSettle(`${text} ${"word ".repeat(200)}`);
+    await type(small, "/pilink delivery turn dev", "is turn now");
+    const held = stage.model().hold("small");
+    const compacted = small.command({ type: "compact" }, 20_000);
+    await held.request;
+    const texts = ["one while compacting", "two while compacting"];
+    for (const text of texts) await send(dev, "small", text);
+    const before = stage.requests("small").length;
+    held.release({ text: "a summary" });
+    await compacted;
+    await stage.model().waitForRequest((request) => bodiesIn(request).length > 0);
+    await small.settled();
+    // Pi may ask more than once for its summary.
+    const requests = stage.requests("small").slice(before).map(bodiesIn);
+    expect(requests.filter((bodies) => bodies.length > 0)).toEqual([texts]);
+  });
+
+  test("gets what arrives around /new once, in the session that is there then [SESS-8]", async () => {
+    const { dev, prod } = await stage.pair("lab-new");
+    await type(prod, "/pilink delivery turn dev", "is turn now");
+    const held = stage.model().hold("prod");
+    await prod.prompt("think for long");
+    await held.request;
+    await send(dev, "prod", "before the new session");
+    const renewed = prod.newSession();
+    await send(dev, "prod", "during it");
+    await renewed;
+    await send(dev, "prod", "after it");
+    held.release();
+    const last = await stage.model().waitForRequest((request) => bodiesIn(request).includes("after it"));
+    await prod.settled();
+    expect(last.modelId).toBe("prod");
+    expect(bodiesIn(stage.requests("prod").at(-1) ?? expect.fail("no request"))).toEqual([
+      "before the new session",
+      "during it",
+      "after it",
+    ]);
   });
 });

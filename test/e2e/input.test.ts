@@ -74,6 +74,12 @@ describe("what a person types wrong", () => {
     ["/pilink send dev hello", /in no network/],
     ["/pilink agents", /in no network/],
     ["/pilink go", /in no network/],
+    ["/pilink inbox", /in no network/],
+    ["/pilink sent", /in no network/],
+    ["/pilink reply yes", /in no network/],
+    ["/pilink confirm", /in no network/],
+    ["/pilink delivery", /in no network/],
+    ["/pilink delivery hold prod", /in no network/],
     ["/pilink server", /start\|stop\|status/],
     ["/pilink server restart", /"restart".*start\|stop\|status/s],
   ] as const) {
@@ -83,13 +89,14 @@ describe("what a person types wrong", () => {
   }
 
   for (const [line, expected] of [
-    ["/pilink send", /To whom\?/],
-    ["/pilink send dev", /What should be sent to dev\?/],
     ["/pilink send prod to myself", /prod.*(itself|yourself|own|this agent)/],
     ["/pilink send nobody hello", /"nobody".*"lab"/s],
     ["/pilink send UP/DOWN hello", /UP\/DOWN/],
     ["/pilink send _all hello", /_all/],
     [`/pilink send dev ${"x".repeat(2 ** 20 + 1)}`, /1,?048,?577.*1,?048,?576|1 MiB/],
+    ["/pilink inbox one two", /"two" is too much/],
+    ["/pilink sent everything", /"everything".*\/pilink sent \[all\]/s],
+    ["/pilink go nothing-like-it", /"nothing-like-it"/],
     ["/pilink create lab", /in the network "lab" already, as "prod".*\/pilink leave/],
     ["/pilink join lab --name other", /in the network "lab" already, as "prod".*\/pilink leave/],
   ] as const) {
