@@ -1,3 +1,4 @@
+import type { EnteredNetwork } from "../peer/entering.ts";
 import type { Peer } from "../peer/peer.ts";
 import { inheritedMark } from "./mark.ts";
 import type { Preferences } from "./preferences.ts";
@@ -7,15 +8,7 @@ export interface Connection {
   peer: Peer;
   /** What happens with what arrives and is sent; commands change it. */
   preferences: Preferences;
-  broker: {
-    /** The address without credentials. */
-    url: string;
-    managed: boolean;
-    /** True where nobody named an address: then nobody else has to name it either. */
-    isDefault: boolean;
-    /** True where the broker was given a user name. */
-    hasAccount: boolean;
-  };
+  broker: EnteredNetwork["broker"];
 }
 
 /** How a notice is shown. */

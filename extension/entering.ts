@@ -1,18 +1,13 @@
 import { basename } from "node:path";
 import type { ExtensionContext } from "@earendil-works/pi-coding-agent";
 import { ensureBroker } from "../broker/managed.ts";
-import { createNetwork, joinNetwork } from "../peer/network.ts";
-import type { EnterOptions, Peer } from "../peer/peer.ts";
+import { type EnterKind, type EnterPlan, enterNetwork } from "../peer/entering.ts";
 import type { Settings } from "../peer/settings.ts";
-import { parseAddress } from "../protocol/address.ts";
-import { type ErrorCode, isPilinkError, PilinkError } from "../protocol/errors.ts";
+import { PilinkError } from "../protocol/errors.ts";
 import { makeName, parseName } from "../protocol/names.ts";
 import type { Connection } from "./connection.ts";
 import { isBlocked, readPreferences } from "./preferences.ts";
 import { settingsHere } from "./settings.ts";
-
-/** How to enter: `either` joins the network where it is, and creates it where it is not. */
-export type EnterKind = "create" | "join" | "either";
 
 /** What a person asked for. */
 export interface EnterRequest {
@@ -28,22 +23,6 @@ export interface EnterRequest {
 export interface EnterSurroundings {
   ctx: Pick<ExtensionContext, "cwd" | "isProjectTrusted" | "model">;
   sessionName: string | undefined;
-}
-
-/** How to enter, checked as far as it can be without a broker. */
-export interface EnterPlan {
-  kind: EnterKind;
-  network: string;
-  name: string;
-  home: string;
-  settings: Settings;
-  /** True where the person set the name: then no other one is taken instead of it. */
-  isNameChosen: boolean;
-  folder: string;
-  model: string | undefined;
-  about: string | undefined;
-  /** What was made of what the person typed. */
-  notes: string[];
 }
 
 /** A connection that stands, with what a person should hear about how it came to be. */
@@ -93,96 +72,19 @@ export function planEntering(request: EnterRequest, surroundings: EnterSurroundi
  * Makes sure that a broker is there, and creates or joins a network on it.
  *
  * @param onWaiting called when it takes longer than a moment, with what it waits for and how long at most
- * @throws PilinkError what `ensureBroker`, `createNetwork` and `joinNetwork` throw
+ * @throws PilinkError what `enterNetwork` of `peer/` throws
  */
-export async function enterNetwork(
+export async function enterWithPreferences(
   plan: EnterPlan,
   onWaiting: (reason: string, forMs: number) => void,
   signal: AbortSignal,
 ): Promise<Entered> {
-  const { kind, network, name, home, settings, folder, notes } = plan;
-  const { url } = settings;
-  const broker = await ensureBroker({ home, url });
-  // Credentials may stand in the address; what is shown, recorded and handed on has none.
-  const inAddress = url === undefined ? undefined : parseAddress(url);
-  const username = settings.username ?? inAddress?.username;
-  const preferences = readPreferences(settings);
-  const peer = await enterAs[kind]({
-    network,
-    name,
-    nameChosen: plan.isNameChosen,
-    home,
-    url: broker.url,
-    managed: url === undefined,
-    folder,
+  const preferences = readPreferences(plan.settings);
+  const { peer, broker, notes } = await enterNetwork(plan, {
+    ensureBroker,
     onWaiting,
     signal,
-    isBlocked: (from) => isBlocked(preferences, network, from),
-    reach: async () => (await ensureBroker({ home, url, purpose: "reconnect" })).url,
-    ...pickSet({
-      username,
-      password: settings.password ?? inAddress?.password,
-      ca: settings.ca,
-      role: settings.role,
-      model: plan.model,
-      about: plan.about,
-      keepaliveMs: settings.keepaliveMs,
-      closingMs: settings.closingMs,
-      acceptUnverified: settings.acceptUnverified,
-    }),
+    isBlocked: (from) => isBlocked(preferences, plan.network, from),
   });
-  return {
-    connection: {
-      peer,
-      preferences,
-      broker: {
-        url: broker.url,
-        managed: broker.managed,
-        isDefault: url === undefined,
-        hasAccount: username !== undefined,
-      },
-    },
-    notes: [
-      ...notes,
-      ...(peer.name === name ? [] : [`The name "${name}" is taken, so this agent is "${peer.name}".`]),
-      ...(broker.note === undefined ? [] : [broker.note]),
-    ],
-  };
-}
-
-const enterAs = { create: createNetwork, join: joinNetwork, either: joinOrCreate } as const;
-
-// Each try is lost to somebody who created or ended the network in the moment between; that does not happen often.
-const eitherTries = 5;
-
-/** Joins a network, or creates it where there is none; of several that do so at once, one creates and the others join. */
-async function joinOrCreate(options: EnterOptions): Promise<Peer> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await joinNetwork(options);
-    } catch (error) {
-      if (!hasFault(error, "network-not-found")) throw error;
-    }
-    try {
-      return await createNetwork(options);
-    } catch (error) {
-      if (!hasFault(error, "network-exists") || tries === eitherTries) throw error;
-    }
-  }
-}
-
-function hasFault(error: unknown, code: ErrorCode): boolean {
-  return isPilinkError(error) && error.code === code;
-}
-
-type Optional = Pick<
-  EnterOptions,
-  "username" | "password" | "ca" | "role" | "model" | "about" | "keepaliveMs" | "closingMs" | "acceptUnverified"
->;
-
-/** Leaves out what is not set. */
-function pickSet(values: { [Key in keyof Optional]: Optional[Key] | undefined }): Optional {
-  const set: Optional = {};
-  for (const [key, value] of Object.entries(values)) if (value !== undefined) Object.assign(set, { [key]: value });
-  return set;
+  return { connection: { peer, preferences, broker }, notes };
 }

@@ -45,13 +45,9 @@ export class HeldNotices {
   #untold(peer: Peer): InboxEntry[] {
     const { toldHeld } = this.#carried;
     return peer
-      .inbox()
+      .unread()
       .filter(
-        (entry) =>
-          entry.state === "unread" &&
-          entry.attention === "new" &&
-          !toldHeld.has(entry.id) &&
-          this.decide(entry).delivery === "hold",
+        (entry) => entry.attention === "new" && !toldHeld.has(entry.id) && this.decide(entry).delivery === "hold",
       );
   }
 

@@ -41,8 +41,7 @@ export interface Injected {
  */
 export function injectWaiting(peer: Peer, target: InjectionTarget, intake: Intake): Injected {
   const nothing: Injected = { entries: [], steering: undefined };
-  const waiting = peer.inbox().flatMap((entry) => {
-    if (entry.state !== "unread") return [];
+  const waiting = peer.unread().flatMap((entry) => {
     const { delivery } = intake.decide(entry);
     return delivery === "hold" ? [] : [{ entry, startsTurn: delivery === "turn" && peer.state === "active" }];
   });

@@ -52,6 +52,8 @@ export class Inbox {
   readonly #held = new Map<string, InboxEntry>();
   readonly #orders = new Map<string, PairOrder<InboxEntry>>();
   readonly #released: InboxEntry[] = [];
+  // A view of the released ones: with thousands of messages a search at each one would be felt.
+  #unread = new Set<InboxEntry>();
 
   /** @param opened the inbox file of this instance */
   constructor(opened: OpenedJournal<InboxLine>) {
@@ -61,6 +63,7 @@ export class Inbox {
     for (const entry of this.#held.values()) {
       if (entry.state === "injected") this.#setState(entry, "unread", undefined);
     }
+    this.#findUnread();
   }
 
   /**
@@ -98,6 +101,16 @@ export class Inbox {
     return [...this.#released];
   }
 
+  /** Those of them that no session has taken yet. */
+  unread(): InboxEntry[] {
+    return [...this.#unread];
+  }
+
+  /** How many of them no session has taken yet. */
+  get unreadCount(): number {
+    return this.#unread.size;
+  }
+
   get(id: string): InboxEntry | undefined {
     return this.#held.get(id);
   }
@@ -112,9 +125,7 @@ export class Inbox {
     const order = this.#orders.get(fromBox);
     if (order === undefined || !order.isWaiting) return [];
     this.#journal.append({ op: "passed", fromBox });
-    const released = order.giveUp();
-    this.#released.push(...released);
-    return released;
+    return this.#release(order.giveUp());
   }
 
   /**
@@ -123,9 +134,7 @@ export class Inbox {
    * @returns what may be shown now
    */
   skip({ fromBox, seq, base }: Envelope): InboxEntry[] {
-    const released = this.#orderOf(fromBox).skip(seq, base);
-    this.#released.push(...released);
-    return released;
+    return this.#release(this.#orderOf(fromBox).skip(seq, base));
   }
 
   /**
@@ -158,6 +167,7 @@ export class Inbox {
   releaseSession(session: string): InboxEntry[] {
     const released = this.#released.filter((entry) => entry.state === "injected" && entry.session === session);
     for (const entry of released) this.#setState(entry, "unread", undefined);
+    this.#findUnread();
     return released;
   }
 
@@ -174,6 +184,19 @@ export class Inbox {
     this.#journal.append({ op: "state", id: entry.id, state, ...(session === undefined ? {} : { session }) });
     entry.state = state;
     entry.session = session;
+    if (state !== "unread") this.#unread.delete(entry);
+  }
+
+  #findUnread(): void {
+    this.#unread = new Set(this.#released.filter((entry) => entry.state === "unread"));
+  }
+
+  #release(entries: InboxEntry[]): InboxEntry[] {
+    for (const entry of entries) {
+      this.#released.push(entry);
+      if (entry.state === "unread") this.#unread.add(entry);
+    }
+    return entries;
   }
 
   #orderOf(fromBox: string): PairOrder<InboxEntry> {
@@ -186,7 +209,7 @@ export class Inbox {
     if (line.op === "in") {
       if (!this.#held.has(line.id)) this.#take(line);
     } else if (line.op === "passed") {
-      this.#released.push(...(this.#orders.get(line.fromBox)?.giveUp() ?? []));
+      this.#release(this.#orders.get(line.fromBox)?.giveUp() ?? []);
     } else if (line.op === "attention") {
       const entry = this.#held.get(line.id);
       if (entry !== undefined) entry.attention = line.attention;
@@ -202,12 +225,11 @@ export class Inbox {
     const entry = entryOf(line);
     this.#held.set(line.id, entry);
     if (line.fromBox === undefined || line.seq === undefined) {
-      this.#released.push(entry);
-      return { kind: "new", id: line.id, released: [entry], missing: [] };
+      return { kind: "new", id: line.id, released: this.#release([entry]), missing: [] };
     }
     const step = this.#orderOf(line.fromBox).push(line.seq, line.base ?? line.seq, entry);
     if (step.late) entry.late = true;
-    this.#released.push(...step.released);
+    this.#release(step.released);
     return { kind: "new", id: line.id, released: step.released, missing: step.missing };
   }
 }

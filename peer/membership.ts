@@ -1,4 +1,5 @@
 import type { EventEmitter } from "node:events";
+import { type Access, askBrokerVersion, type Examination, examineBroker } from "./examination.ts";
 import type {
   DescribeChanges,
   InboxEntry,
@@ -76,6 +77,10 @@ export class Membership implements Peer {
     return this.#stay.parts.inbox.entries();
   }
 
+  unread(): InboxEntry[] {
+    return this.#stay.parts.inbox.unread();
+  }
+
   markInjected(ids: string[], session: string): void {
     this.#stay.reception.mark(ids, "injected", session);
   }
@@ -85,7 +90,7 @@ export class Membership implements Peer {
   }
 
   releaseSession(session: string): InboxEntry[] {
-    return this.#stay.parts.inbox.releaseSession(session);
+    return this.#stay.reception.releaseSession(session);
   }
 
   markAttention(ids: string[], attention: "read" | "cleared"): void {
@@ -112,7 +117,7 @@ export class Membership implements Peer {
       connected: wire.link.connected,
       clockOffsetMs,
       waiting: outbox.openCount,
-      unread: inbox.entries().filter((entry) => entry.state === "unread").length,
+      unread: inbox.unreadCount,
       rejected: { ...this.#stay.rejected },
     };
   }
@@ -122,7 +127,22 @@ export class Membership implements Peer {
     return this.#stay.company.names();
   }
 
+  examine(): Promise<Examination> {
+    const { identity, isDead } = this.#stay.parts;
+    const { network, name, epoch } = identity;
+    return examineBroker({ network, name, epoch, connection: this.#access(), isDead });
+  }
+
+  brokerVersion(): Promise<string | undefined> {
+    return askBrokerVersion(this.#access());
+  }
+
   leave(timeoutMs?: number): Promise<void> {
     return this.#stay.leave(timeoutMs);
+  }
+
+  #access(): Access {
+    const { connection, wire } = this.#stay.parts;
+    return { ...connection, url: wire.link.url };
   }
 }

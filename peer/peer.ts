@@ -185,6 +185,9 @@ export interface Peer {
   /** The messages that arrived in this instance, in the order in which they may be shown. */
   inbox(): InboxEntry[];
 
+  /** Those of them that no session has taken yet. */
+  unread(): InboxEntry[];
+
   /** Notes that messages were handed to a Pi session, and tells their senders. */
   markInjected(ids: string[], session: string): void;
 
@@ -245,6 +248,8 @@ export interface EnterOptions {
   keepaliveMs?: number;
   /** How long a network without its host stays suspended before it closes, in milliseconds (default 300,000). */
   closingMs?: number;
+  /** For how many days after a network's end its audit and its files are kept (default 30). */
+  auditDays?: number;
   /** False to reject what is published by hand (default true). */
   acceptUnverified?: boolean;
   /** Asked for each message that arrives: true where the person takes none from that sender; it is answered with `denied`. */

@@ -1,3 +1,4 @@
+import type { EnterPlan } from "../../peer/entering.ts";
 import { parseAddress } from "../../protocol/address.ts";
 import { PilinkError } from "../../protocol/errors.ts";
 import { askAccount } from "../account.ts";
@@ -5,7 +6,7 @@ import { type Arguments, parseArguments } from "../arguments.ts";
 import { runAttempt } from "../attempt.ts";
 import type { Subcommand } from "../commands.ts";
 import type { Connection } from "../connection.ts";
-import { type Entered, type EnterPlan, type EnterRequest, enterNetwork, planEntering } from "../entering.ts";
+import { type Entered, type EnterRequest, enterWithPreferences, planEntering } from "../entering.ts";
 import { count, describeFault } from "../texts.ts";
 import { mayCutOff, type Scene } from "./joined.ts";
 
@@ -31,6 +32,8 @@ export const joinCommand: Subcommand = {
 export interface Entrance extends EnterRequest {
   /** True where the person has agreed to end a network that this agent hosts. */
   yes: boolean;
+  /** False where no account may be asked for. */
+  mayAsk?: boolean;
   /** Called when the network was entered. */
   onEntered?: (connection: Connection) => Promise<void>;
 }
@@ -70,7 +73,12 @@ export async function enter(entrance: Entrance, scene: Scene): Promise<void> {
     waiting.resolve();
   };
   const attempt = runAttempt(session.carried, async (signal) => {
-    const { connection, notes } = await enterWithAccount(plan, onWaiting, signal, ctx);
+    const { connection, notes } = await enterWithAccount(
+      plan,
+      onWaiting,
+      signal,
+      entrance.mayAsk === false ? undefined : ctx,
+    );
     if (signal.aborted || !session.adopt(connection)) await connection.peer.leave();
     else {
       session.say([...welcome(connection), ...notes].join("\n"));
@@ -87,17 +95,18 @@ async function enterWithAccount(
   plan: EnterPlan,
   onWaiting: (reason: string, forMs: number) => void,
   signal: AbortSignal,
-  ctx: Scene["ctx"],
+  ctx: Scene["ctx"] | undefined,
 ): Promise<Entered> {
   try {
-    return await enterNetwork(plan, onWaiting, signal);
+    return await enterWithPreferences(plan, onWaiting, signal);
   } catch (error) {
+    if (ctx === undefined) throw error;
     const { username, url } = plan.settings;
     const address = url === undefined ? undefined : parseAddress(url);
     const isSet = username !== undefined || address?.username !== undefined;
     const account = await askAccount(ctx, error, isSet, address?.url ?? "of this home");
     if (account === undefined) throw error;
-    return enterNetwork({ ...plan, settings: { ...plan.settings, ...account } }, onWaiting, signal);
+    return enterWithPreferences({ ...plan, settings: { ...plan.settings, ...account } }, onWaiting, signal);
   }
 }
 

@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import type { Examination } from "../../peer/examination.ts";
 import type {
   InboxEntry,
   NetworkState,
@@ -62,6 +63,14 @@ export class FakePeer implements Peer {
   connected = true;
   entries: InboxEntry[] = [];
   sentEntries: SentEntry[] = [];
+  examination: Examination = {
+    fault: undefined,
+    version: undefined,
+    muteTopic: undefined,
+    isRetaining: true,
+    host: { name: "dev", state: "answers", clockOffsetMs: 0 },
+    ownRecord: "works",
+  };
   lines: RosterEntry[] = [makeLine("dev", { isSelf: true, isHost: true })];
 
   roster(): RosterEntry[] {
@@ -78,6 +87,9 @@ export class FakePeer implements Peer {
   }
   inbox(): InboxEntry[] {
     return this.entries;
+  }
+  unread(): InboxEntry[] {
+    return this.entries.filter(({ state }) => state === "unread");
   }
   markInjected(ids: string[], session: string): void {
     this.#mark(ids, { state: "injected", session });
@@ -101,6 +113,10 @@ export class FakePeer implements Peer {
   dependents(): string[] {
     return [];
   }
+  async examine(): Promise<Examination> {
+    return this.examination;
+  }
+  async brokerVersion(): Promise<undefined> {}
   async leave(): Promise<void> {}
 
   #mark(ids: string[], changes: Partial<InboxEntry>): void {
