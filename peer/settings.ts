@@ -26,6 +26,7 @@ export const settingsSchema = z.strictObject({
   keepaliveMs: z.int().min(1_000).max(600_000).optional(),
   closingMs: z.int().min(0).max(86_400_000).optional(),
   acceptUnverified: z.boolean().optional(),
+  auditDays: z.int().min(0).max(36_500).optional(),
 });
 
 /** What a person can set. Durations are in milliseconds. */
@@ -42,22 +43,33 @@ export const defaults = {
   keepaliveMs: 10_000,
   closingMs: 300_000,
   acceptUnverified: true,
+  auditDays: 30,
 } as const satisfies Settings;
 
 /** The address that stands for the broker of this home, where another one is set. */
 export const localBroker = "local";
 
 const entranceSchema = settingsSchema.pick({ url: true, name: true, role: true });
-const aliasKeySchema = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/i)
-  .refine((key) => key !== localBroker, `"${localBroker}" stands for the broker of this home`);
+const aliasPattern = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
+
+/** A table of aliases. A schema for its keys would say of a wrong one only that it is wrong. */
+function aliasesOf<Value extends z.ZodType>(value: Value) {
+  return z.record(z.string(), value).superRefine((table, context) => {
+    for (const key of Object.keys(table).filter((key) => !aliasPattern.test(key))) {
+      context.addIssue(`${quoteValue(key)} is no alias: use letters, digits, ".", "_" and "-"`);
+    }
+  });
+}
 
 const homeSchema = settingsSchema.extend({
-  networks: z
-    .record(aliasKeySchema, z.union([z.string().min(1), entranceSchema.extend({ network: z.string().min(1) })]))
+  networks: aliasesOf(
+    z.union([z.string().min(1), entranceSchema.extend({ network: z.string().min(1) })], {
+      error: 'neither the name of a network nor {"network": …} with "url", "name" and "role"',
+    }),
+  ).optional(),
+  urls: aliasesOf(z.string().min(1))
+    .refine((table) => !Object.hasOwn(table, localBroker), `"${localBroker}" stands for the broker of this home`)
     .optional(),
-  urls: z.record(aliasKeySchema, z.string().min(1)).optional(),
   folders: z.record(z.string(), entranceSchema.extend({ network: z.string().min(1).optional() })).optional(),
 });
 
@@ -92,8 +104,8 @@ export function checkHomeSettings(value: unknown, path: string): HomeSettings {
   return read;
 }
 
-// Each variable with the setting that it stands for.
-const variables = {
+/** Each variable of the environment with the setting that it stands for. */
+export const variables = {
   PILINK_URL: "url",
   PILINK_USERNAME: "username",
   PILINK_PASSWORD: "password",
@@ -104,9 +116,10 @@ const variables = {
   PILINK_DELIVERY: "delivery",
   PILINK_KEEPALIVE_MS: "keepaliveMs",
   PILINK_CLOSING_MS: "closingMs",
+  PILINK_AUDIT_DAYS: "auditDays",
 } as const satisfies Record<string, keyof Settings>;
 
-const numeric = new Set<string>(["keepaliveMs", "closingMs"]);
+const numeric = new Set<string>(["keepaliveMs", "closingMs", "auditDays"]);
 
 /**
  * Reads the settings that stand in the environment.
@@ -121,9 +134,13 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     if (text === undefined || text === "") continue;
     names.set(key, variable);
     if (numeric.has(key) && !/^\d+$/.test(text)) {
-      throw new PilinkError("bad-config", `${variable}=${quoteValue(text)} is no whole number of milliseconds.`, {
-        value: text,
-      });
+      throw new PilinkError(
+        "bad-config",
+        `${variable}=${quoteValue(text)} is no whole number of ${key.endsWith("Ms") ? "milliseconds" : "days"}.`,
+        {
+          value: text,
+        },
+      );
     }
     found[key] = numeric.has(key) ? Number(text) : text;
   }

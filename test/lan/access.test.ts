@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { findNetworks } from "../../peer/networks.ts";
 import { failureOf, prepareStage } from "../contract/stage.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeLan } from "./suite.ts";
@@ -59,6 +60,8 @@ describeLan("the LAN's broker with one account for each peer", () => {
     await dev.until(({ name, value }) => name === "joined" && value.name === "prod");
     expect(await dev.peer.send({ to: "prod", body: "hello" })).toMatchObject([{ state: "received" }]);
     expect(await prod.peer.send({ to: "dev", body: "hello" })).toMatchObject([{ state: "received" }]);
+    const found = await findNetworks({ home: stage.home, url: lan().url(1883), ...account("ci") });
+    expect(found).toMatchObject([{ network: stage.network, host: "dev", isOpen: true, agents: 2 }]);
     await prod.peer.leave();
     await dev.until(({ name, value }) => name === "departed" && value.name === "prod");
   });
