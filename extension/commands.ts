@@ -1,12 +1,15 @@
 import type { ExtensionCommandContext } from "@earendil-works/pi-coding-agent";
+import { findNearest } from "../peer/texts.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import { splitWord } from "./arguments.ts";
 import { isEntering } from "./attempt.ts";
 import { agentsCommand } from "./commands/agents.ts";
+import { configCommand } from "./commands/config.ts";
 import { autoCommand, confirmCommand, deliveryCommand } from "./commands/delivery.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { createCommand, joinCommand } from "./commands/enter.ts";
 import { goCommand } from "./commands/go.ts";
-import { describeAll, describeUse } from "./commands/help.ts";
+import { aliases, describeAll, describeUse } from "./commands/help.ts";
 import { inboxCommand } from "./commands/inbox.ts";
 import { leaveCommand } from "./commands/leave.ts";
 import { replyCommand } from "./commands/reply.ts";
@@ -17,7 +20,6 @@ import { setupCommand } from "./commands/setup.ts";
 import { statusCommand } from "./commands/status.ts";
 import type { Session } from "./session.ts";
 import { subcommandNames } from "./subcommands.ts";
-import { findNearest } from "./texts.ts";
 
 /** What a subcommand works with. */
 export interface CommandScene {
@@ -36,10 +38,10 @@ export interface Subcommand {
 
 const helpCommand: Subcommand = {
   name: "help",
-  usage: "/pilink help [command]",
-  summary: "Says how the commands are used.",
+  usage: "/pilink help [<command>]",
+  summary: "Shows all commands, or how one is used.",
   async run(line, { session }) {
-    const name = line.trim();
+    const name = line.trim().replace(/^\/?pilink\s+/, "");
     session.say(name === "" ? describeAll(subcommands) : describeUse(findSubcommand(name)));
   },
 };
@@ -60,14 +62,15 @@ export const subcommands: readonly Subcommand[] = [
   deliveryCommand,
   autoCommand,
   confirmCommand,
+  doctorCommand,
+  configCommand,
   serverCommand,
   helpCommand,
 ];
 
-const aliases: Readonly<Record<string, string>> = { disconnect: "leave" };
-
 /**
- * Runs what was typed after `/pilink`; nothing typed is `status` in a network, else `help`.
+ * Runs what was typed after `/pilink`; nothing typed is `status` in a network, else `setup`, or `help` where nobody can
+ * be asked.
  *
  * @throws PilinkError what the subcommand throws; `bad-argument` for an unknown one
  */
@@ -75,7 +78,8 @@ export async function runCommand(line: string, scene: CommandScene): Promise<voi
   const [word, rest] = splitWord(line);
   const { connection, carried } = scene.session;
   const isUsed = connection !== undefined || isEntering(carried);
-  const subcommand = word === "" ? (isUsed ? statusCommand : helpCommand) : findSubcommand(word);
+  const subcommand =
+    word !== "" ? findSubcommand(word) : isUsed ? statusCommand : scene.ctx.hasUI ? setupCommand : helpCommand;
   await subcommand.run(rest, scene);
 }
 

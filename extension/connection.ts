@@ -1,7 +1,8 @@
 import type { EnteredNetwork } from "../peer/entering.ts";
 import type { Peer } from "../peer/peer.ts";
+import type { Preferences } from "../peer/preferences.ts";
 import { inheritedMark } from "./mark.ts";
-import type { Preferences } from "./preferences.ts";
+import type { KnownStates } from "./sent-states.ts";
 
 /** What outlives a Pi session: the peer, and how it got to its broker. */
 export interface Connection {
@@ -18,6 +19,8 @@ export type NoticeType = "info" | "warning" | "error";
 export interface Notice {
   text: string;
   type: NoticeType;
+  /** True where no later notice may replace it: in a terminal it then stays in the transcript. */
+  isLasting?: boolean;
 }
 
 /** The session of the moment, as whatever outlives it sees it. */
@@ -42,6 +45,8 @@ export interface Carried {
   attachment: Attachment | undefined;
   attempt: Attempt | undefined;
   unsaid: Notice[];
+  /** What the messages that this process has sent have come to; also of networks that it has left. */
+  sentStates: KnownStates;
   /** The networks that were found when somebody last looked, for completion. */
   knownNetworks: string[];
   /** The held messages of which the person has been told. */
@@ -77,6 +82,7 @@ export function openCarried(): Carried {
     attachment: undefined,
     attempt: undefined,
     unsaid: [],
+    sentStates: new Map(),
     knownNetworks: [],
     toldHeld: new Set(),
     aboutTold: new Map(),

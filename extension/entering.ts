@@ -2,11 +2,11 @@ import { basename } from "node:path";
 import type { ExtensionContext } from "@earendil-works/pi-coding-agent";
 import { ensureBroker } from "../broker/managed.ts";
 import { type EnterKind, type EnterPlan, enterNetwork } from "../peer/entering.ts";
+import { isBlocked, readPreferences } from "../peer/preferences.ts";
 import type { Settings } from "../peer/settings.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { makeName, parseName } from "../protocol/names.ts";
 import type { Connection } from "./connection.ts";
-import { isBlocked, readPreferences } from "./preferences.ts";
 import { settingsHere } from "./settings.ts";
 
 /** What a person asked for. */
@@ -25,6 +25,11 @@ export interface EnterSurroundings {
   sessionName: string | undefined;
 }
 
+/** How to enter, and what was set and is not used, with the reason. */
+export interface WarnedPlan extends EnterPlan {
+  warnings: string[];
+}
+
 /** A connection that stands, with what a person should hear about how it came to be. */
 export interface Entered {
   connection: Connection;
@@ -36,13 +41,13 @@ export interface Entered {
  *
  * @throws PilinkError `bad-name`, `bad-argument`, `bad-config`
  */
-export function planEntering(request: EnterRequest, surroundings: EnterSurroundings): EnterPlan {
+export function planEntering(request: EnterRequest, surroundings: EnterSurroundings): WarnedPlan {
   const { kind, about, usage } = request;
   const { ctx, sessionName } = surroundings;
   // Refused here as a name: the settings would call it a value that does not fit.
   if (request.network !== undefined) parseName(request.network, "network");
   const flags = { ...request.flags, ...(request.network === undefined ? {} : { network: request.network }) };
-  const { home, values: settings, isNameChosen, notes: leftOut } = settingsHere(ctx, flags);
+  const { home, values: settings, isNameChosen, notes: warnings } = settingsHere(ctx, flags);
   const typed = settings.network;
   if (typed === undefined) throw new PilinkError("bad-argument", `Which network? Usage: ${usage}`);
   const network = parseName(typed, "network");
@@ -52,7 +57,6 @@ export function planEntering(request: EnterRequest, surroundings: EnterSurroundi
     ...(settings.name === undefined || settings.name === name
       ? []
       : [`"${settings.name}" was made into the name "${name}".`]),
-    ...leftOut,
   ];
   return {
     kind,
@@ -65,6 +69,7 @@ export function planEntering(request: EnterRequest, surroundings: EnterSurroundi
     model: ctx.model?.id,
     about,
     notes,
+    warnings,
   };
 }
 

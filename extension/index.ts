@@ -1,14 +1,16 @@
 import { fileURLToPath } from "node:url";
 import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
+import { commandName, findClash, otherCommandName } from "./command-name.ts";
+import type { Completion } from "./completion.ts";
 import { findCarried } from "./connection.ts";
 import { claimCopy, releaseCopy } from "./copies.ts";
-import { renderGo, renderMessage } from "./renderer.ts";
+import { noticeType, renderGo, renderMessage, renderNotice } from "./renderer.ts";
+import { makeSentRenderer } from "./sent-line.ts";
+import { type KnownStates, recallStates, sentType } from "./sent-states.ts";
 import type { Session } from "./session.ts";
 import { subcommandNames } from "./subcommands.ts";
 
 const ownPath = fileURLToPath(import.meta.url);
-const commandName = "pilink";
-const otherCommandName = "pilink-mqtt";
 
 /**
  * What Pi loads. It registers one command, one renderer and event handlers, and opens nothing: everything else is
@@ -31,17 +33,38 @@ export default function pilink(pi: ExtensionAPI): void {
   };
   const command = {
     description: "Agents in other terminals: create or join a network, see who is there, send messages",
-    getArgumentCompletions: completeSubcommand,
+    getArgumentCompletions: complete,
     handler: async (line: string, ctx: Parameters<Session["run"]>[1]) => (await load()).run(line, ctx),
+  };
+  const start = async (ctx: ExtensionContext): Promise<void> => {
+    const network = pi.getFlag("pilink");
+    const name = pi.getFlag("pilink-name");
+    if (typeof network !== "string") {
+      if (name !== undefined) ctx.ui.notify("--pilink-name says nothing without --pilink <network>.", "warning");
+      return;
+    }
+    const begun = await load();
+    if (!begun.attach(ctx)) return;
+    const { enterAtStart } = await import("./starting.ts");
+    await enterAtStart(begun, ctx, { network, name: typeof name === "string" ? name : undefined });
   };
   let otherNameRegistered = false;
 
+  pi.registerFlag("pilink", {
+    type: "string",
+    description: "Start in this pilink network; create it if there is none",
+  });
+  pi.registerFlag("pilink-name", { type: "string", description: "The name of this agent in that network" });
   pi.registerCommand(commandName, command);
   pi.registerMessageRenderer("pilink", renderMessage);
   pi.registerMessageRenderer("pilink-go", renderGo);
+  const recalled: KnownStates = new Map();
+  pi.registerEntryRenderer(sentType, makeSentRenderer(recalled));
+  pi.registerEntryRenderer(noticeType, renderNotice);
 
   pi.on("session_start", async ({ reason }, ctx) => {
-    const clash = findClash(pi);
+    for (const [id, state] of recallStates(ctx.sessionManager.getEntries())) recalled.set(id, state);
+    const clash = findClash(pi, ownPath);
     if (clash !== undefined && !otherNameRegistered) {
       otherNameRegistered = true;
       pi.registerCommand(otherCommandName, command);
@@ -53,6 +76,7 @@ export default function pilink(pi: ExtensionAPI): void {
       }
     }
     if (findCarried() !== undefined) (await load()).attach(ctx);
+    if (reason === "startup") await start(ctx);
   });
   pi.on("session_shutdown", async ({ reason }) => {
     releaseCopy(ownPath);
@@ -89,14 +113,8 @@ function isFirst(reason: string): boolean {
   return reason === "startup" || reason === "reload";
 }
 
-/** @returns the path of another extension that registered the same command: Pi has renamed both then */
-function findClash(pi: ExtensionAPI): string | undefined {
-  const all = pi.getCommands().filter(({ name }) => name === commandName || name.startsWith(`${commandName}:`));
-  return all.length < 2 ? undefined : all.map(({ sourceInfo }) => sourceInfo.path).find((path) => path !== ownPath);
-}
-
-function completeSubcommand(prefix: string): { value: string; label: string }[] | null {
-  if (prefix.includes(" ")) return null;
+async function complete(prefix: string): Promise<Completion[] | null> {
+  if (/\s/.test(prefix)) return (await import("./completion.ts")).completeHere(prefix);
   const fitting = subcommandNames.filter((name) => name.startsWith(prefix));
   // With a list open, Enter takes from the list instead of sending the line: a complete word needs no list.
   if (fitting.some((name) => name === prefix)) return null;

@@ -1,10 +1,13 @@
 import type { ExtensionAPI, ExtensionCommandContext, ExtensionContext } from "@earendil-works/pi-coding-agent";
 import type { InboxEntry, Peer } from "../peer/peer.ts";
+import type { Decision } from "../peer/preferences.ts";
+import { describeFault } from "../peer/texts.ts";
 import { cleanText } from "../protocol/clean.ts";
 import { messageOf } from "../protocol/errors.ts";
 import { noteAboutSeen, tellAbout } from "./about.ts";
 import { Activity } from "./activity.ts";
 import { endCarried } from "./attempt.ts";
+import { nameCommand, usedCommandName } from "./command-name.ts";
 import { runCommand } from "./commands.ts";
 import {
   type Attachment,
@@ -20,9 +23,10 @@ import { idsIn, injectWaiting, startTurn } from "./injection.ts";
 import { showMark } from "./mark.ts";
 import { ModelSends } from "./model-sends.ts";
 import { followPeer } from "./notices.ts";
-import type { Decision } from "./preferences.ts";
 import { isPending, Reading } from "./reading.ts";
-import { describeFault } from "./texts.ts";
+import { noticeType } from "./renderer.ts";
+import { type SentFacts, showSent } from "./sent-line.ts";
+import { statesToKeep, statesType } from "./sent-states.ts";
 import { addTools, removeTools } from "./tools.ts";
 
 // Pi waits for `session_shutdown` as long as it takes; a person who quits does not.
@@ -88,6 +92,7 @@ export class Session implements Attachment {
   async detach(reason: string): Promise<void> {
     const ctx = this.#ctx;
     const carried = this.#carried;
+    if (carried.attachment === this) this.keepStates();
     this.#ctx = undefined;
     clearTimeout(this.#retry);
     clearTimeout(this.#settling);
@@ -130,9 +135,13 @@ export class Session implements Attachment {
     }
   }
 
-  /** Shows a notice in the session of the moment, or in the next one. */
-  say(text: string, type: NoticeType = "info"): void {
-    const notice = { text, type };
+  /**
+   * Shows a notice in the session of the moment, or in the next one.
+   *
+   * @param isLasting true where a later notice must not replace it
+   */
+  say(text: string, type: NoticeType = "info", isLasting = false): void {
+    const notice = { text, type, isLasting };
     const { attachment } = this.#carried;
     if (attachment === undefined) this.#carried.unsaid.push(notice);
     else attachment.notify(notice);
@@ -141,8 +150,11 @@ export class Session implements Attachment {
   notify(notice: Notice): void {
     try {
       // Roles, reasons and subjects come from other agents; a terminal would obey what is in them.
-      const text = cleanText(notice.text);
-      this.#ctx?.ui.notify(text, notice.type);
+      const text = nameCommand(cleanText(notice.text), this.commandName());
+      // Pi's terminal replaces one notice by the next.
+      const isEntry = notice.isLasting === true && notice.type === "info" && this.#ctx?.mode === "tui";
+      if (isEntry) this.#pi.appendEntry(noticeType, { text });
+      else this.#ctx?.ui.notify(text, notice.type);
       // In `pi -p` nothing shows notices, and a script should learn what failed.
       if (this.#ctx?.hasUI === false && notice.type !== "info") process.stderr.write(`pilink: ${text}\n`);
     } catch {
@@ -169,6 +181,32 @@ export class Session implements Attachment {
       // What calls this is a timer or a socket: an error would end Pi.
       if (this.isAlive()) this.say(`pilink could not use the session: ${messageOf(error)}`, "warning");
     }
+  }
+
+  /** Draws a message that the person has sent. */
+  showSent(facts: SentFacts): void {
+    try {
+      showSent(this.#pi, facts);
+    } catch (error) {
+      // The session was replaced meanwhile: the message goes its way all the same.
+      if (this.isAlive()) this.say(`pilink could not draw the message: ${messageOf(error)}`, "warning");
+    }
+  }
+
+  /** Keeps in the session what the messages in it have come to, for when it is resumed. */
+  keepStates(): void {
+    try {
+      const entries = this.#ctx?.sessionManager.getEntries() ?? [];
+      const kept = statesToKeep(entries, this.#carried.sentStates);
+      if (kept !== undefined) this.#pi.appendEntry(statesType, kept);
+    } catch (error) {
+      if (this.isAlive()) this.say(`pilink could not use the session: ${messageOf(error)}`, "warning");
+    }
+  }
+
+  /** The command that the person types: another extension may have the usual one. */
+  commandName(): string {
+    return usedCommandName(this.#pi);
   }
 
   /** Pi's name for the session, where it has one. */
@@ -267,8 +305,10 @@ export class Session implements Attachment {
     const carried = this.#carried;
     carried.unfollow?.();
     this.#followed = peer;
+    for (const { id, state, reason } of peer.sent()) carried.sentStates.set(id, { state, reason });
     carried.unfollow = followPeer(peer, {
-      say: (text, type) => this.say(text, type),
+      say: (text, type) => this.say(text, type, true),
+      onSent: ({ id, state, reason }) => carried.sentStates.set(id, { state, reason }),
       onChanged: () => carried.attachment?.refresh(),
       onDisplaced: () => this.#forget(),
     });

@@ -31,8 +31,8 @@ export function settingsHere(
  */
 function findTrust(ctx: Pick<ExtensionContext, "cwd" | "isProjectTrusted">): { trust: FolderTrust; note?: string } {
   if (!ctx.isProjectTrusted()) return { trust: "none" };
-  if (hasTrustRequiringProjectResources(ctx.cwd)) return { trust: "granted" };
   try {
+    if (hasTrustRequiringProjectResources(ctx.cwd)) return { trust: "granted" };
     const decision = new ProjectTrustStore(getAgentDir()).get(ctx.cwd);
     return { trust: decision === null ? "implied" : decision ? "granted" : "none" };
   } catch (error) {

@@ -14,6 +14,11 @@ export const subcommandNames = [
   "delivery",
   "auto",
   "confirm",
+  "doctor",
+  "config",
   "server",
   "help",
 ] as const;
+
+/** One of {@link subcommandNames}. */
+export type SubcommandName = (typeof subcommandNames)[number];

@@ -53,6 +53,8 @@ export interface Outgoing {
   /** The trace and hops of the run that sends (design: loops); a person's message starts both anew. */
   trace?: string;
   hops?: number;
+  /** Called when each message that was not refused is in the outbox, before the wait for receipts. */
+  onTaken?: (outcomes: SendOutcome[]) => void;
   /** How long to wait for `received`, in milliseconds (default 5,000). */
   waitMs?: number;
   signal?: AbortSignal;

@@ -1,13 +1,13 @@
+import { count, describeAgentLines } from "../../peer/texts.ts";
 import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
-import { count, describeAgent } from "../texts.ts";
 import { requireConnection } from "./joined.ts";
 
 /** `/pilink agents` */
 export const agentsCommand: Subcommand = {
   name: "agents",
   usage: "/pilink agents",
-  summary: "Shows who is in the network.",
+  summary: "Shows who is in the network, what each is doing, where, and since when.",
   async run(line, { session }) {
     parseArguments(line, {}, agentsCommand.usage);
     const { peer } = requireConnection(session);
@@ -16,7 +16,7 @@ export const agentsCommand: Subcommand = {
     session.say(
       [
         `${count(entries.length, "agent")} in the network "${peer.network}"${state}:`,
-        ...entries.map((entry) => `  ${describeAgent(entry)}`),
+        ...entries.flatMap(describeAgentLines),
       ].join("\n"),
       peer.state === "active" ? "info" : "warning",
     );

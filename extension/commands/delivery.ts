@@ -1,4 +1,5 @@
 import { changeHomeConfig } from "../../peer/config-file.ts";
+import { type Delivery, peerKey } from "../../peer/preferences.ts";
 import { PilinkError, quoteValue } from "../../protocol/errors.ts";
 import { isJsonObject } from "../../protocol/json.ts";
 import { parseName } from "../../protocol/names.ts";
@@ -6,7 +7,6 @@ import { homeFolder } from "../../store/folder.ts";
 import { parseArguments } from "../arguments.ts";
 import type { CommandScene, Subcommand } from "../commands.ts";
 import type { Connection } from "../connection.ts";
-import { type Delivery, peerKey } from "../preferences.ts";
 
 const meanings = {
   inject: "messages appear in the session, and no turn starts",

@@ -1,4 +1,5 @@
 import type { EnterPlan } from "../../peer/entering.ts";
+import { count, describeFault } from "../../peer/texts.ts";
 import { parseAddress } from "../../protocol/address.ts";
 import { PilinkError } from "../../protocol/errors.ts";
 import { askAccount } from "../account.ts";
@@ -7,7 +8,6 @@ import { runAttempt } from "../attempt.ts";
 import type { Subcommand } from "../commands.ts";
 import type { Connection } from "../connection.ts";
 import { type Entered, type EnterRequest, enterWithPreferences, planEntering } from "../entering.ts";
-import { count, describeFault } from "../texts.ts";
 import { mayCutOff, type Scene } from "./joined.ts";
 
 const options = { name: "text", role: "text", url: "text", yes: "switch" } as const;
@@ -67,6 +67,8 @@ export async function enter(entrance: Entrance, scene: Scene): Promise<void> {
   if (!(await mayCutOff(scene, entrance.yes))) return session.say(`Still in the network "${former?.network}".`);
   await session.leave();
   if (former !== undefined && former.state !== "closed") session.say(`Left the network "${former.network}".`);
+  // Told before the attempt: it may be the reason why that fails.
+  for (const warning of plan.warnings) session.say(warning, "warning");
   const waiting = Promise.withResolvers<void>();
   const onWaiting = (reason: string, forMs: number) => {
     session.say(`${reason} Waiting up to ${Math.ceil(forMs / 1000)} s; /pilink leave ends the waiting.`, "warning");
@@ -81,7 +83,7 @@ export async function enter(entrance: Entrance, scene: Scene): Promise<void> {
     );
     if (signal.aborted || !session.adopt(connection)) await connection.peer.leave();
     else {
-      session.say([...welcome(connection), ...notes].join("\n"));
+      session.say([...welcome(connection), ...notes].join("\n"), "info", true);
       await entrance.onEntered?.(connection);
     }
   });

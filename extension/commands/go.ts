@@ -1,7 +1,7 @@
+import { count, describeSenders } from "../../peer/texts.ts";
 import { PilinkError } from "../../protocol/errors.ts";
 import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
-import { count, describeSenders } from "../texts.ts";
 import { findMessage } from "./inbox.ts";
 import { requireConnection } from "./joined.ts";
 

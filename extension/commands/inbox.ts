@@ -1,4 +1,5 @@
 import type { InboxEntry } from "../../peer/peer.ts";
+import { count, describeSenders, describeTime } from "../../peer/texts.ts";
 import { cleanLine } from "../../protocol/clean.ts";
 import { PilinkError, quoteValue } from "../../protocol/errors.ts";
 import { bodyText } from "../../protocol/frame.ts";
@@ -6,7 +7,6 @@ import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
 import { isPending, isUnread } from "../reading.ts";
 import type { Session } from "../session.ts";
-import { count, describeSenders, describeTime } from "../texts.ts";
 import { requireConnection } from "./joined.ts";
 
 // What is read at a glance; `inbox all` and `inbox <id>` show the rest.

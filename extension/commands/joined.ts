@@ -18,7 +18,7 @@ export function requireConnection({ connection }: Session): Connection {
   if (connection === undefined) {
     throw new PilinkError(
       "not-joined",
-      "This agent is in no network. Run /pilink create <network> or /pilink join <network> first.",
+      "This agent is in no network. Run /pilink setup, /pilink create <network> or /pilink join <network> first.",
     );
   }
   return connection;

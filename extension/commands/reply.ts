@@ -1,10 +1,10 @@
 import type { InboxEntry, Peer } from "../../peer/peer.ts";
+import { describeTime } from "../../peer/texts.ts";
 import { cleanLine } from "../../protocol/clean.ts";
 import { PilinkError } from "../../protocol/errors.ts";
 import { bodyText } from "../../protocol/frame.ts";
 import { splitWord } from "../arguments.ts";
 import type { CommandScene, Subcommand } from "../commands.ts";
-import { describeTime } from "../texts.ts";
 import { requireConnection } from "./joined.ts";
 import { sendAndTell } from "./send.ts";
 

@@ -1,9 +1,10 @@
-import type { Outgoing, Peer } from "../../peer/peer.ts";
+import type { Outgoing, Peer, SendOutcome } from "../../peer/peer.ts";
+import { describeAgent, describeOutcome } from "../../peer/texts.ts";
 import { PilinkError } from "../../protocol/errors.ts";
+import { bodyText } from "../../protocol/frame.ts";
 import { everybody } from "../../protocol/names.ts";
 import { splitReceivers } from "../arguments.ts";
 import type { CommandScene, Subcommand } from "../commands.ts";
-import { describeAgent, describeOutcome } from "../texts.ts";
 import { requireConnection } from "./joined.ts";
 
 /** `/pilink send` */
@@ -29,13 +30,25 @@ export const sendCommand: Subcommand = {
 };
 
 /** Sends what a person wrote, and says what became of it. @throws PilinkError what `Peer.send` throws */
-export async function sendAndTell({ session }: CommandScene, outgoing: Outgoing, peer: Peer): Promise<void> {
-  const outcomes = await peer.send(outgoing);
+export async function sendAndTell({ session, ctx }: CommandScene, outgoing: Outgoing, peer: Peer): Promise<void> {
+  const { to, body } = outgoing;
+  const onTaken = (taken: SendOutcome[]) => {
+    if (taken.every(({ id }) => id === undefined)) return;
+    session.showSent({
+      to: to === everybody ? to : [to].flat(),
+      text: bodyText(body),
+      atMs: Date.now(),
+      outcomes: taken.map(({ to: name, id, state, reason }) => ({ to: name, id, state, reason })),
+    });
+  };
+  const outcomes = await peer.send({ ...outgoing, onTaken });
+  session.keepStates();
   const failed = outcomes.filter(({ state }) => state === "refused" || state === "denied" || state === "expired");
+  // A terminal shows the line of the message with what became of it.
+  const told = ctx.mode === "tui" ? failed : outcomes;
+  if (told.length === 0) return;
   session.say(
-    [`Message in the network "${peer.network}":`, ...outcomes.map((outcome) => `  ${describeOutcome(outcome)}`)].join(
-      "\n",
-    ),
+    [`Message in the network "${peer.network}":`, ...told.map((outcome) => `  ${describeOutcome(outcome)}`)].join("\n"),
     failed.length === 0 ? "info" : failed.length === outcomes.length ? "error" : "warning",
   );
 }

@@ -1,10 +1,10 @@
 import type { SentEntry } from "../../peer/peer.ts";
+import { count, describeTime } from "../../peer/texts.ts";
 import { cleanLine } from "../../protocol/clean.ts";
 import { PilinkError, quoteValue } from "../../protocol/errors.ts";
 import { bodyText } from "../../protocol/frame.ts";
 import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
-import { count, describeTime } from "../texts.ts";
 import { requireConnection } from "./joined.ts";
 
 const listLimit = 20;

@@ -1,15 +1,18 @@
+import { changeHomeConfig } from "../../peer/config-file.ts";
+import type { JsonObject } from "../../peer/json-file.ts";
+import { describeAddress } from "../../protocol/address.ts";
 import { PilinkError } from "../../protocol/errors.ts";
+import { isJsonObject } from "../../protocol/json.ts";
 import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
-import { createCommand, joinCommand } from "./enter.ts";
-
-const choices = { create: "Create a network", join: "Join a network" } as const;
+import { askEntrance, type Wish } from "../wizard.ts";
+import { createCommand, enter, joinCommand } from "./enter.ts";
 
 /** `/pilink setup` */
 export const setupCommand: Subcommand = {
   name: "setup",
   usage: "/pilink setup",
-  summary: "Asks what to do, and creates or joins a network.",
+  summary: "Shows the networks that are there, and asks what to do: join one, create one, use another broker.",
   async run(line, scene) {
     parseArguments(line, {}, setupCommand.usage);
     const { ctx, session } = scene;
@@ -19,11 +22,38 @@ export const setupCommand: Subcommand = {
         `Nobody can be asked here. Use ${createCommand.usage} or ${joinCommand.usage}.`,
       );
     }
-    const choice = await ctx.ui.select("pilink", Object.values(choices));
-    if (choice === undefined) return session.say("Nothing was changed.");
-    const network = await ctx.ui.input("Which network?", "lab");
-    if (network === undefined || network.trim() === "") return session.say("Nothing was changed.");
-    const quoted = `"${network.replaceAll('"', "")}"`;
-    await (choice === choices.create ? createCommand : joinCommand).run(quoted, scene);
+    const wish = await askEntrance(scene);
+    if (wish === undefined) return session.say("Nothing was changed.");
+    const { kind, network, flags, home } = wish;
+    await enter(
+      {
+        kind,
+        network,
+        flags,
+        about: undefined,
+        yes: false,
+        usage: setupCommand.usage,
+        onEntered: () => changeHomeConfig(home, (held) => remember(held, ctx.cwd, wish)),
+      },
+      scene,
+    );
   },
 };
+
+/** Keeps what was chosen for the next time in this folder. An account is not kept, nor a name that nobody chose. */
+function remember(held: JsonObject, folder: string, { network, flags }: Wish): JsonObject {
+  const folders = isJsonObject(held.folders) ? held.folders : {};
+  const former = isJsonObject(folders[folder]) ? folders[folder] : {};
+  return {
+    ...held,
+    folders: {
+      ...folders,
+      [folder]: {
+        ...former,
+        network,
+        ...(flags.name === undefined ? {} : { name: flags.name }),
+        ...(flags.url === undefined ? {} : { url: describeAddress(flags.url) }),
+      },
+    },
+  };
+}

@@ -68,7 +68,8 @@ describe("the story", () => {
     await type(prod, "/pilink go", "dev");
     await prod.waitForEvent(({ type: kind }) => kind === "agent_settled", { since });
     const asked = stage.requests("prod")[0] ?? expect.fail("prod's model was not asked");
-    const [frame = "", ...others] = framesIn(asked);
+    const [about = "", frame = "", ...others] = framesIn(asked);
+    expect(about).toContain("fix login");
     expect(others).toEqual([]);
     const [, id] =
       /Message from the agent "dev" in the network "lab"\. Message id: ([\w-]+)\. Type: message\./.exec(frame) ?? [];
@@ -76,7 +77,7 @@ describe("the story", () => {
     expect(frame).toMatch(
       new RegExp(`----- begin (\\w+) -----\\n${question.replace("?", "\\?")}\\n----- end \\1 -----$`),
     );
-    expect(allText(asked)).not.toMatch(/joined the network|receipt/);
+    expect(allText(asked)).not.toMatch(/"(dev|prod)"[^.]* joined the network|receipt/);
     const told = await injected(dev, answer, atDev);
     expect(told.message).toMatchObject({ details: { from: "prod", re: id, hops: 1 } });
     await prod.waitForStatus("pilink", (text) => !text?.includes("unread"));

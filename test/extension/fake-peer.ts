@@ -51,9 +51,9 @@ export function makeLine(name: string, changes: Partial<RosterEntry> & { role?: 
 
 /** A peer without a network, for what only looks at one. */
 export class FakePeer implements Peer {
-  readonly network = "lab";
-  readonly name = "dev";
-  readonly kind = "host";
+  network: string = "lab";
+  name: string = "dev";
+  kind: "host" | "member" = "host";
   readonly epoch = "epoch-dev";
   readonly net = "net";
   readonly box = "box-dev";

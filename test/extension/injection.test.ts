@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { type Intake, idsIn, injectWaiting, startTurn } from "../../extension/injection.ts";
-import { decide, readPreferences } from "../../extension/preferences.ts";
 import { Reading } from "../../extension/reading.ts";
 import type { InboxEntry } from "../../peer/peer.ts";
+import { decide, readPreferences } from "../../peer/preferences.ts";
 import { FakePeer, makeEntry } from "./fake-peer.ts";
 
 interface Sent {

@@ -71,7 +71,7 @@ describe("the extension in a real Pi", () => {
       expect(notice.type, line).toBe("error");
       expect(notice.message).not.toContain("secret");
     }
-    await type(pi, "/pilink", /\/pilink create <network>/);
+    await type(pi, "/pilink help", /\/pilink create <network>/);
     expect(pi.statuses.filter(({ text }) => text !== undefined)).toEqual([]);
     expect((await pi.stop()).tookMs).toBeLessThan(1_000);
     expectNoFault(pi);

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { watchLine } from "../../extension/commands/enter.ts";
 import { subcommands } from "../../extension/commands.ts";
-import { describePlace } from "../../extension/footer.ts";
-import { readPreferences } from "../../extension/preferences.ts";
 import { subcommandNames } from "../../extension/subcommands.ts";
-import { describeAgent, describeFault, describeOutcome, describeSenders, findNearest } from "../../extension/texts.ts";
+import { readPreferences } from "../../peer/preferences.ts";
+import { describeAgent, describeFault, describeOutcome, describeSenders, findNearest } from "../../peer/texts.ts";
 import { PilinkError } from "../../protocol/errors.ts";
 import { FakePeer, makeEntry, makeLine } from "./fake-peer.ts";
 
@@ -85,31 +84,6 @@ describe("describeFault", () => {
   it("says of anything else that it was not expected", () => {
     expect(describeFault(new TypeError("x is undefined"))).toBe("Something went wrong in pilink: x is undefined");
     expect(describeFault("text")).toBe("Something went wrong in pilink: text");
-  });
-});
-
-describe("describePlace", () => {
-  it("shows network, name, agents and what the model has not read", () => {
-    const peer = new FakePeer();
-    expect(describePlace(peer)).toEqual({ text: "lab · dev · 1 agent", isWarning: false });
-    peer.entries = [
-      makeEntry({ id: "1" }),
-      makeEntry({ id: "2", state: "injected" }),
-      makeEntry({ id: "3", state: "seen" }),
-    ];
-    peer.lines.push(makeLine("prod"));
-    expect(describePlace(peer).text).toBe("lab · dev · 2 agents · 2 unread");
-  });
-
-  it("warns of a network that is suspended or closed, and of a connection that is lost", () => {
-    const peer = new FakePeer();
-    peer.state = "suspended";
-    expect(describePlace(peer)).toEqual({ text: "lab · dev · suspended", isWarning: true });
-    peer.state = "closed";
-    expect(describePlace(peer)).toEqual({ text: "lab · dev · closed", isWarning: true });
-    peer.state = "active";
-    peer.connected = false;
-    expect(describePlace(peer)).toEqual({ text: "lab · dev · offline", isWarning: true });
   });
 });
 
