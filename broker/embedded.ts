@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { Aedes, type AedesOptions, type Client } from "aedes";
 import { deadEndTopic, mayPublish, maySubscribe, refusedFilter } from "./access.ts";
+import { applyBounds, type Bounded, type BrokerBounds, defaultBounds } from "./bounds.ts";
 import { defaultPacketLimitBytes, guardPackets } from "./guard.ts";
 import { probeIdPrefix } from "./probe.ts";
 
@@ -15,6 +16,8 @@ export interface EmbeddedBrokerOptions {
   packetLimitBytes?: number;
   /** How long a subscriber may take nothing, once its buffer is full, before it is cut off; 5 s by default. */
   drainTimeoutMs?: number;
+  /** How much memory is given to what outlives a connection; {@link defaultBounds} by default. */
+  bounds?: BrokerBounds;
   /** How long without a client until `onIdle` is called; never by default. */
   idleMs?: number;
   /** Called once there was no client for `idleMs`. */
@@ -31,14 +34,14 @@ export interface EmbeddedBroker {
   url: string;
   /** How many clients are connected; connections that only probe do not count. */
   clientCount(): number;
+  /** What is kept for clients that are away, or have not acknowledged it. */
+  usage: Bounded["usage"];
   /** Ends all connections and the listening. Idempotent. */
   close(): Promise<void>;
 }
 
-// How much may wait for one subscriber, in this process, before the drain timeout begins to count.
-const subscriberBufferBytes = 32 * 1024 * 1024;
-// How much may wait for one subscriber at all.
-const subscriberLimitBytes = 2 * subscriberBufferBytes;
+// How much may wait for one subscriber, in this process.
+const subscriberLimitBytes = 64 * 1024 * 1024;
 
 /**
  * Starts Aedes on a TCP port, with its state in memory.
@@ -49,6 +52,12 @@ const subscriberLimitBytes = 2 * subscriberBufferBytes;
 export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): Promise<EmbeddedBroker> {
   const onFault = options.onFault ?? (() => {});
   const aedes = await Aedes.createBroker(aedesOptions(options));
+  // Its types do not know it.
+  const bounded = applyBounds(Reflect.get(aedes, "persistence"), options.bounds ?? defaultBounds);
+  aedes.authenticate = (client, _username, _password, callback) => {
+    bounded.arrive(client);
+    callback(null, true);
+  };
   const clients = watchClients(aedes, options);
   // An "error" event without a listener would end the process; Aedes emits it, and its types do not know it.
   EventEmitter.prototype.on.call(aedes, "error", onFault);
@@ -60,10 +69,12 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
     {
       // Nagle's algorithm would hold a small packet back until the one before it is acknowledged.
       noDelay: true,
-      // Cause: Aedes cuts a subscriber off when its socket is full for `drainTimeout`. With Node's 64 KiB that is a
-      // process which is stopped for 5 s (a suspended terminal, a long computation) while it is sent a few MB, and
-      // it would be announced as lost. Whether a silent client lives is for its keepalive to decide.
-      highWaterMark: subscriberBufferBytes,
+      // Cause: while a subscriber's socket is full, Aedes reads nothing more from whoever sent to it, for up to
+      // `drainTimeout`, and then cuts the subscriber off. With Node's 64 KiB that is a process which is stopped for 5 s
+      // (a suspended terminal, a long computation) while it is sent a few MB: it would be announced as lost, and the
+      // senders would stand still meanwhile. So no socket is ever full: it is cut off before (see `authorizeForward`).
+      // Whether a silent client lives is for its keepalive to decide.
+      highWaterMark: subscriberLimitBytes + 2 * (options.packetLimitBytes ?? defaultPacketLimitBytes),
     },
     (socket) => {
       sockets.add(socket);
@@ -78,6 +89,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
     await listen(server, options.host ?? "127.0.0.1", options.port ?? 0);
   } catch (error) {
     clients.stop();
+    bounded.stop();
     await closeAedes(aedes);
     throw error;
   }
@@ -87,6 +99,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
   let closing: Promise<void> | undefined;
   const close = async () => {
     clients.stop();
+    bounded.stop();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     await closeAedes(aedes);
     // Aedes closes only the clients it has in its table: neither those before their CONNECT nor the ones that
@@ -99,6 +112,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
     port: address.port,
     url: `mqtt://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
     clientCount: clients.count,
+    usage: bounded.usage,
     close: () => {
       closing ??= close();
       return closing;

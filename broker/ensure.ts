@@ -28,6 +28,8 @@ export interface EnsureOptions extends BrokerChoice {
   purpose?: "command" | "reconnect";
   /** Where the local broker is started if nothing listens there; 1883 by default. */
   defaultPort?: number;
+  /** What a started broker is bound to instead of the loopback address that it is wanted at: `0.0.0.0` or `::`. */
+  bindHost?: string | undefined;
   /** How long a started broker waits for a client before it ends, in ms; 10 minutes by default. */
   idleMs?: number;
   /** The largest packet that a started broker takes, in bytes. */
@@ -61,6 +63,7 @@ interface Context {
   target: BrokerAddress | undefined;
   purpose: "command" | "reconnect";
   defaultPort: number;
+  bindHost: string | undefined;
   idleMs: number;
   packetLimitBytes: number;
   version: string;
@@ -86,6 +89,7 @@ export async function ensureBroker(options: EnsureOptions): Promise<EnsuredBroke
     target,
     purpose: options.purpose ?? "command",
     defaultPort: options.defaultPort ?? defaultMqttPort,
+    bindHost: options.bindHost,
     idleMs: options.idleMs ?? defaultIdleMs,
     packetLimitBytes: options.packetLimitBytes ?? defaultPacketLimitBytes,
     version: options.version ?? packageVersion(),
@@ -208,7 +212,7 @@ async function start(context: Context, place: Place, local: boolean): Promise<En
   }
   const outcome = await startBackground({
     home,
-    host: place.host,
+    host: context.bindHost ?? place.host,
     port: place.port,
     local,
     version: context.version,

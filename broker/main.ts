@@ -6,6 +6,7 @@ import { ownIdentity } from "../store/process.ts";
 import { type BackgroundArguments, parseBackgroundArguments } from "./background.ts";
 import { serveControl } from "./control-server.ts";
 import { startEmbeddedBroker } from "./embedded.ts";
+import { dropNumberCache } from "./number-cache.ts";
 import type { BrokerRecord } from "./record.ts";
 import { brokerFolder, reachableUrl, removeRecord, writeRecord } from "./record-file.ts";
 import type { ReadyLine } from "./start.ts";
@@ -27,6 +28,7 @@ async function runBroker(options: BackgroundArguments): Promise<void> {
   const startedAt = Date.now();
   const startedAtMs = performance.now();
   const ending = Promise.withResolvers<void>();
+  dropNumberCache();
   const broker = await startEmbeddedBroker({
     host: options.host,
     port: options.port,

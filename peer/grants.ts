@@ -13,16 +13,24 @@ export interface NameRequest extends Grant {
   former: string | undefined;
 }
 
+/** How long a name is kept for a life that was granted it and was not born, in milliseconds: as for one that falls silent. */
+export const birthLimitMs = 20_000;
+
 /** The names that the host of an instance granted: the one place that decides who carries a name (hazard 8). */
 export class Grants {
   readonly #grants = new Map<string, Grant>();
   readonly #isFree: (name: string, grant: Grant) => Promise<boolean>;
+  readonly #nowMs: () => number;
+  /** Since when a name is kept for a life of which nothing else was seen. */
+  readonly #unborn = new Map<string, number>();
 
   /**
    * @param isFree whether the life that holds a name has provably ended
+   * @param nowMs any monotonous time, in milliseconds
    */
-  constructor(isFree: (name: string, grant: Grant) => Promise<boolean>) {
+  constructor(isFree: (name: string, grant: Grant) => Promise<boolean>, nowMs: () => number) {
     this.#isFree = isFree;
+    this.#nowMs = nowMs;
   }
 
   get(name: string): Grant | undefined {
@@ -46,6 +54,8 @@ export class Grants {
     // Somebody may have been granted it, or may have left, while this request was looked into.
     const now = this.#grants.get(name);
     if (isOwn(now) || (free && now === held)) {
+      // A broker may deliver one request again, long after the birth.
+      if (now?.epoch !== epoch) this.#unborn.set(name, this.#nowMs());
       this.#grants.set(name, { epoch, box });
       return undefined;
     }
@@ -56,11 +66,21 @@ export class Grants {
 
   /** Notes a life that is here although this host did not grant it: it was here before, or was silent for long. */
   adopt(name: string, grant: Grant): void {
-    if (!this.#grants.has(name)) this.#grants.set(name, grant);
+    const held = this.#grants.get(name);
+    if (held === undefined) this.#grants.set(name, grant);
+    if (held === undefined || held.epoch === grant.epoch) this.#unborn.delete(name);
+  }
+
+  /** Whether a name was granted to a life whose birth should have come long ago. */
+  isStillborn(name: string): boolean {
+    const sinceMs = this.#unborn.get(name);
+    return sinceMs !== undefined && this.#nowMs() - sinceMs >= birthLimitMs;
   }
 
   /** The life has left, or is a ghost. */
   release(name: string, epoch: string): void {
-    if (this.#grants.get(name)?.epoch === epoch) this.#grants.delete(name);
+    if (this.#grants.get(name)?.epoch !== epoch) return;
+    this.#grants.delete(name);
+    this.#unborn.delete(name);
   }
 }

@@ -13,6 +13,8 @@ export interface HostingPort {
   about: string | undefined;
   /** Publishes the birth again. */
   announce(): Promise<void>;
+  /** Whether a life of this name is in the roster, lost or not. */
+  isHere(name: string): boolean;
   /** Whether the life that holds a name has provably ended. */
   isEnded(name: string, grant: Grant): Promise<boolean>;
   /** Takes a ghost's record from the broker, where that is permitted. */
@@ -27,7 +29,11 @@ export class Hosting {
 
   constructor(port: HostingPort) {
     this.#port = port;
-    this.#grants = new Grants((name, grant) => port.isEnded(name, grant));
+    this.#grants = new Grants(
+      // Whoever asked to join and died before its birth is in nobody's roster, and is never found to be a ghost.
+      async (name, grant) => (!port.isHere(name) && this.#grants.isStillborn(name)) || port.isEnded(name, grant),
+      () => performance.now(),
+    );
     const { name, epoch, box } = port.identity;
     this.#grants.adopt(name, { epoch, box });
   }

@@ -30,6 +30,8 @@ export const inboxLineSchema = z.discriminatedUnion("op", [
   }),
   // Later ones of the same sender were let through although this sender's earlier ones had not come.
   z.object({ op: z.literal("passed"), fromBox: z.string() }),
+  // One that was not taken came: later ones of its sender need not wait for it, also not after a restart.
+  z.object({ op: z.literal("skipped"), fromBox: z.string(), seq: z.int(), base: z.int() }),
   z.object({ op: z.literal("attention"), id: idSchema, attention: z.enum(["read", "cleared"]) }),
   z.object({
     op: z.literal("state"),
@@ -132,8 +134,10 @@ export class Inbox {
    * Takes note of a message that is not taken: later ones of its sender need not wait for it.
    *
    * @returns what may be shown now
+   * @throws PilinkError `state-unusable` where the disk does not take it; then later ones wait as for any that is missing
    */
   skip({ fromBox, seq, base }: Envelope): InboxEntry[] {
+    this.#journal.append({ op: "skipped", fromBox, seq, base });
     return this.#release(this.#orderOf(fromBox).skip(seq, base));
   }
 
@@ -210,6 +214,8 @@ export class Inbox {
       if (!this.#held.has(line.id)) this.#take(line);
     } else if (line.op === "passed") {
       this.#release(this.#orders.get(line.fromBox)?.giveUp() ?? []);
+    } else if (line.op === "skipped") {
+      this.#release(this.#orderOf(line.fromBox).skip(line.seq, line.base));
     } else if (line.op === "attention") {
       const entry = this.#held.get(line.id);
       if (entry !== undefined) entry.attention = line.attention;

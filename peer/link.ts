@@ -97,7 +97,7 @@ export class Link {
    */
   async open(): Promise<void> {
     this.#client = await this.#connect();
-    this.#upSinceMs = Date.now();
+    this.#upSinceMs = performance.now();
     this.events.emit("up", { conn: this.#conn });
   }
 
@@ -202,7 +202,7 @@ export class Link {
     this.#client = undefined;
     void endClient(client, false, 0);
     if (this.#closed) return;
-    if (Date.now() - this.#upSinceMs > settledAfterMs) this.#attempt = 0;
+    if (performance.now() - this.#upSinceMs > settledAfterMs) this.#attempt = 0;
     this.events.emit("down", { reason });
     this.#scheduleRetry();
   }
@@ -229,7 +229,7 @@ export class Link {
       } else this.#scheduleRetry();
       return;
     }
-    this.#upSinceMs = Date.now();
+    this.#upSinceMs = performance.now();
     this.events.emit("up", { conn: this.#conn });
   }
 

@@ -4,8 +4,10 @@ import { clientIdOf, newEpoch } from "../protocol/ids.ts";
 import { nextName, parseName } from "../protocol/names.ts";
 import type { Presence } from "../protocol/presence.ts";
 import { formatTopic } from "../protocol/topics.ts";
+import { removeOldRecords } from "./audit-retention.ts";
 import { readAuthorities } from "./certificate.ts";
 import { clearGhostRecord } from "./clearing.ts";
+import { reportDamage } from "./damage.ts";
 import { elect, settleTimes } from "./election.ts";
 import { type Admission, requestAdmission } from "./entrance.ts";
 import { HostRecords } from "./host-records.ts";
@@ -121,7 +123,7 @@ async function becomeHost(entry: Entry): Promise<Membership> {
   const { options, network, name, epoch, state } = entry;
   const identity = makeIdentity(entry, { kind: "host", net: epoch, host: name });
   await deleteSession(entry.connection);
-  const { stay, wire } = await assemble(entry, identity, 0, options.about);
+  const { stay, wire, files } = await assemble(entry, identity, 0, options.about);
   try {
     const hosts = new HostRecords(wire);
     await wire.link.open();
@@ -158,6 +160,8 @@ async function becomeHost(entry: Entry): Promise<Membership> {
     await wire.subscribePresence();
     stay.begin();
     stay.answerHeld();
+    stay.outlet.inBackground(tidy(entry));
+    stay.outlet.inBackground(reportDamage(files));
     return new Membership(stay);
   } catch (error) {
     await stay.leave();
@@ -185,7 +189,7 @@ async function enterAdmitted(entry: Entry, admission: Extract<Admission, { kind:
   // What a broker still holds for this client id from another instance must not come (hazard 1).
   if (entry.state.net !== admission.net) await deleteSession(entry.connection);
   const identity = makeIdentity(entry, { kind: "member", net: admission.net, host: admission.host });
-  const { stay, wire } = await assemble(entry, identity, admission.clockOffsetMs, admission.about);
+  const { stay, wire, files } = await assemble(entry, identity, admission.clockOffsetMs, admission.about);
   try {
     stay.listen();
     await wire.link.open();
@@ -194,11 +198,18 @@ async function enterAdmitted(entry: Entry, admission: Extract<Admission, { kind:
     await stay.announce();
     await requireOwnRecord(wire, identity);
     stay.begin();
+    stay.outlet.inBackground(tidy(entry));
+    stay.outlet.inBackground(reportDamage(files));
     return new Membership(stay);
   } catch (error) {
     await stay.leave();
     throw error;
   }
+}
+
+function tidy({ options, state }: Entry): Promise<void> {
+  const auditDays = options.auditDays ?? defaults.auditDays;
+  return removeOldRecords({ home: options.home, ownPath: state.path, auditDays, nowMs: Date.now() });
 }
 
 function makeIdentity(entry: Entry, place: Pick<Identity, "kind" | "net" | "host">): Identity {
@@ -218,7 +229,7 @@ async function assemble(
   identity: Identity,
   clockOffsetMs: number,
   about: string | undefined,
-): Promise<{ stay: Stay; wire: Wire }> {
+): Promise<{ stay: Stay; wire: Wire; files: Awaited<ReturnType<StateFolder["enter"]>> }> {
   const { options, network, name, state, connection } = entry;
   const description: Description = {
     role: options.role,
@@ -244,12 +255,14 @@ async function assemble(
     connection,
     inbox: new Inbox(files.inbox),
     outbox: new Outbox(files.outbox, state.seqs),
+    ended: files.ended,
     clockOffsetMs,
     closingMs: entry.closingMs,
     acceptUnverified: options.acceptUnverified ?? defaults.acceptUnverified,
     isBlocked: options.isBlocked ?? (() => false),
     isDead: entry.isDead,
-    release: () => state.lock.release(),
+    path: state.path,
+    release: (isOver) => state.release(isOver),
   });
-  return { stay, wire };
+  return { stay, wire, files };
 }

@@ -2,6 +2,7 @@ import type { Envelope, InboxPayload } from "../protocol/envelope.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import { advanceState, type Receipt } from "../protocol/receipt.ts";
 import { protocolVersion } from "../protocol/version.ts";
+import type { Audit } from "./audit.ts";
 import { forgedPayload, staleInstance, unverifiedMessage } from "./doubt.ts";
 import type { Identity } from "./identity.ts";
 import type { Inbox } from "./inbox.ts";
@@ -21,6 +22,7 @@ export interface ReceptionPort {
   wire: Wire;
   roster: Roster;
   inbox: Inbox;
+  audit: Audit;
   acceptUnverified: boolean;
   /** True where the person takes no messages from that sender. */
   isBlocked(from: string): boolean;
@@ -50,8 +52,11 @@ export class Reception {
     const nowMs = networkNowMs();
     const refusal = payload.kind === "envelope" ? this.#refuse(payload.envelope, nowMs) : undefined;
     if (payload.kind === "envelope" && refusal !== undefined) {
-      this.#sendReceipt(payload.envelope.from, payload.envelope.id, refusal.state, refusal.reason);
-      for (const entry of inbox.skip(payload.envelope)) this.#port.onMessage(entry);
+      const { id, from } = payload.envelope;
+      this.#port.audit.noteIn(id, verified, payload);
+      this.#port.audit.noteState("in", id, from, refusal.state, refusal.reason);
+      this.#sendReceipt(from, id, refusal.state, refusal.reason);
+      this.#skip(payload.envelope);
       return;
     }
     let accepted: ReturnType<Inbox["accept"]>;
@@ -62,8 +67,17 @@ export class Reception {
       this.#port.onDiskFault(error);
       return;
     }
+    if (accepted.kind === "new") this.#port.audit.noteIn(accepted.id, verified, payload);
     if (payload.kind === "envelope") this.#acknowledge(payload.envelope, accepted);
     if (accepted.kind === "new") for (const entry of accepted.released) this.#port.onMessage(entry);
+  }
+
+  #skip(envelope: Envelope): void {
+    try {
+      for (const entry of this.#port.inbox.skip(envelope)) this.#port.onMessage(entry);
+    } catch (error) {
+      this.#port.onDiskFault(error);
+    }
   }
 
   /** The connection is back: receipts that it took with it go out again. */
@@ -76,6 +90,7 @@ export class Reception {
   mark(ids: string[], state: "injected" | "seen" | "replied", session?: string): void {
     try {
       for (const entry of this.#port.inbox.mark(ids, state, session)) {
+        this.#port.audit.noteState("in", entry.id, entry.from, state);
         const { fromEpoch, fromBox, from } = entry.envelope;
         if (typeof fromEpoch === "string" && typeof fromBox === "string" && typeof from === "string") {
           this.#sendReceipt(from, entry.id, state);
@@ -84,6 +99,13 @@ export class Reception {
     } catch (error) {
       this.#port.onDiskFault(error);
     }
+  }
+
+  /** The session has ended; see `Peer.releaseSession`. */
+  releaseSession(session: string): InboxEntry[] {
+    const released = this.#port.inbox.releaseSession(session);
+    for (const entry of released) this.#port.audit.noteState("in", entry.id, entry.from, "unread");
+    return released;
   }
 
   /** Notes what the person did with messages. */

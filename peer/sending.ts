@@ -4,6 +4,7 @@ import { idSchema, newId } from "../protocol/ids.ts";
 import { parseName } from "../protocol/names.ts";
 import { isSettled, type Receipt } from "../protocol/receipt.ts";
 import { protocolVersion } from "../protocol/version.ts";
+import type { Audit } from "./audit.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { forgedPayload, staleInstance } from "./doubt.ts";
 import type { Identity } from "./identity.ts";
@@ -20,6 +21,7 @@ export interface SendingPort {
   wire: Wire;
   roster: Roster;
   outbox: Outbox;
+  audit: Audit;
   /** True while the network is active: then messages are published. */
   isActive(): boolean;
   /** The clock of the network, in milliseconds. */
@@ -55,6 +57,7 @@ export class Sending {
     if (typeof outgoing.re === "string") checkAnswered(outgoing.re);
     const targets = this.#targetsOf(outgoing.to);
     const outcomes = targets.map((target) => this.#enqueue(target, outgoing));
+    outgoing.onTaken?.(outcomes);
     const waiting = outcomes.flatMap(({ id }) => (id === undefined ? [] : [id]));
     const over = new AbortController();
     const settled = Promise.all(waiting.map((id) => this.#untilSettled(id))).then(() => over.abort());
@@ -174,6 +177,7 @@ export class Sending {
         hops: outgoing.hops ?? 0,
         ...(outgoing.ttlMs === undefined ? {} : { ttl: outgoing.ttlMs }),
       });
+      this.#port.audit.noteOut(entry.envelope);
       this.#startTtl(entry);
       this.#dispatcher.pump(life.presence.box);
       return { to, id, state: entry.state };
@@ -230,6 +234,7 @@ export class Sending {
     try {
       const entry = this.#port.outbox.move(id, state, reason);
       if (entry === undefined) return;
+      this.#port.audit.noteState("out", id, entry.envelope.to, state, reason);
       if (isSettled(state)) {
         this.#waiters.get(id)?.();
         this.#dispatcher.pump(entry.envelope.toBox);

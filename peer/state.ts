@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
@@ -6,8 +6,11 @@ import { idSchema, newBox } from "../protocol/ids.ts";
 import { ensureFolder, hasCode, unusable, writeFileAtomically } from "../store/folder.ts";
 import { type OpenedJournal, openJournal } from "../store/journal.ts";
 import { acquireLock, type HeldLock, type LockHolder, readLock } from "../store/lock.ts";
+import { isRolled } from "../store/rolling-file.ts";
+import { auditFile } from "./audit.ts";
 import { inboxLineSchema } from "./inbox.ts";
-import { outboxLineSchema } from "./outbox.ts";
+import { describeEntry, Outbox, outboxLineSchema } from "./outbox.ts";
+import type { SentEntry } from "./peer.ts";
 
 const boxFileSchema = z.object({
   box: idSchema,
@@ -19,6 +22,8 @@ const boxFileSchema = z.object({
   net: idSchema.nullable(),
   /** The last `seq` used for each receiver's box in earlier instances: it never starts again. */
   seqs: z.array(z.tuple([idSchema, z.int()])),
+  /** True once that instance is known to have ended. */
+  over: z.boolean().optional(),
 });
 type BoxFile = z.infer<typeof boxFileSchema>;
 
@@ -36,7 +41,16 @@ export interface StateFolder {
   enter(net: string): Promise<{
     inbox: OpenedJournal<z.infer<typeof inboxLineSchema>>;
     outbox: OpenedJournal<z.infer<typeof outboxLineSchema>>;
+    /** What still waited in an earlier instance, which ended while nobody was here to see it. */
+    ended: SentEntry[];
   }>;
+  /** Gives the state up. @param isOver true where the instance has ended for everybody, so that its records grow old */
+  release(isOver: boolean): Promise<void>;
+}
+
+/** Where the states of all peers of a home are: `<network>/<peer>`. */
+export function networksFolder(home: string): string {
+  return join(home, "networks");
 }
 
 /**
@@ -46,7 +60,7 @@ export interface StateFolder {
  */
 export function statePath(home: string, network: string, brokerFolder: string | undefined, name: string): string {
   // "@" can stand in no network's name, so another broker's network of the same name is never mistaken for this one.
-  return join(home, "networks", brokerFolder === undefined ? network : `${network}@${brokerFolder}`, name);
+  return join(networksFolder(home), brokerFolder === undefined ? network : `${network}@${brokerFolder}`, name);
 }
 
 /**
@@ -67,7 +81,9 @@ export async function takeState(
   try {
     const found = readBoxFile(path);
     const file: BoxFile =
-      found?.folder === folder ? { ...found, epoch } : { box: newBox(), folder, epoch, net: null, seqs: [] };
+      found?.folder === folder
+        ? { ...found, epoch, over: false }
+        : { box: newBox(), folder, epoch, net: null, seqs: [] };
     await writeBoxFile(path, file);
     // After the new box is written: the numbers of the former one are in a file that is moved here.
     if (file.box !== found?.box) putAside(path, found?.net ?? null);
@@ -93,7 +109,7 @@ export async function isProvablyDead(path: string, epoch: string): Promise<boole
  * then it has its state under that address's name.
  */
 export async function isDeadHere(home: string, network: string, name: string, epoch: string): Promise<boolean> {
-  const root = join(home, "networks");
+  const root = networksFolder(home);
   let folders: string[];
   try {
     folders = await readdir(root);
@@ -104,6 +120,22 @@ export async function isDeadHere(home: string, network: string, name: string, ep
   const own = folders.filter((folder) => folder === network || folder.startsWith(`${network}@`));
   const verdicts = await Promise.all(own.map((folder) => isProvablyDead(join(root, folder, name), epoch)));
   return verdicts.includes(true);
+}
+
+/** The box of a peer's state; undefined where there is none. @param path the state folder */
+export function boxIn(path: string): string | undefined {
+  return readBoxFile(path)?.box;
+}
+
+/**
+ * Whether the instance of a state that nobody holds has ended for everybody.
+ *
+ * @param path the state folder, whose lock the caller has
+ */
+export function isOver(path: string): boolean {
+  const file = readBoxFile(path);
+  // An instance is named by its host's life. That was here, and it has ended.
+  return file !== undefined && (file.over === true || file.net === file.epoch);
 }
 
 function makeState(path: string, file: BoxFile, lock: HeldLock, former: string | undefined): StateFolder {
@@ -117,12 +149,13 @@ function makeState(path: string, file: BoxFile, lock: HeldLock, former: string |
     seqs,
     lock,
     async enter(net) {
+      let ended: SentEntry[] = [];
       if (file.net === null) {
         // A crash came between a new box and the moving of the former one's files.
         putAside(path, null);
       } else if (file.net !== net) {
         const former = openJournal(join(path, "outbox.jsonl"), outboxLineSchema);
-        former.journal.close();
+        ended = endOutbox(former);
         for (const line of former.lines) {
           if (line.op !== "out") continue;
           const { toBox, seq } = line.envelope;
@@ -140,14 +173,34 @@ function makeState(path: string, file: BoxFile, lock: HeldLock, former: string |
       return {
         inbox: openJournal(join(path, "inbox.jsonl"), inboxLineSchema),
         outbox: openJournal(join(path, "outbox.jsonl"), outboxLineSchema),
+        ended,
       };
+    },
+    async release(isOver) {
+      // Where the disk does not take it, the records are only kept for longer.
+      if (isOver) await writeBoxFile(path, { ...file, over: true }).catch(() => undefined);
+      await lock.release();
     },
   };
 }
 
+/** Ends what waits in the outbox of an earlier instance: it can never be delivered. @throws PilinkError `state-unusable` */
+function endOutbox(former: OpenedJournal<z.infer<typeof outboxLineSchema>>): SentEntry[] {
+  const outbox = new Outbox(former, new Map());
+  try {
+    const waiting = outbox.openBoxes().flatMap((box) => [...outbox.openTo(box)]);
+    const reason = "its network was closed while this agent was away";
+    return waiting.flatMap(({ envelope }) => outbox.move(envelope.id, "expired", reason) ?? []).map(describeEntry);
+  } finally {
+    outbox.close();
+  }
+}
+
 /** Moves the files of an instance that is over out of the way; a person may still want to read them. */
 function putAside(path: string, net: string | null): void {
-  const names = ["inbox.jsonl", "outbox.jsonl"].filter((name) => existsSync(join(path, name)));
+  const names = readdirSync(path).filter(
+    (name) => name === "inbox.jsonl" || name === "outbox.jsonl" || isRolled(name, auditFile),
+  );
   if (names.length === 0) return;
   const target = join(path, "earlier", net ?? "none");
   try {

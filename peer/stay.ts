@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import type { Control } from "../protocol/control.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import type { ClosingMark, Presence } from "../protocol/presence.ts";
 import { protocolVersion } from "../protocol/version.ts";
+import { Audit, auditFile } from "./audit.ts";
 import { clearGhostRecord, clearRecord } from "./clearing.ts";
 import { Company } from "./company.ts";
 import { answerLimitMs } from "./entrance.ts";
@@ -14,7 +16,7 @@ import { Naming } from "./naming.ts";
 import type { Outbox } from "./outbox.ts";
 import { Outlet } from "./outlet.ts";
 import { OwnRecord } from "./own-record.ts";
-import type { NetworkState } from "./peer.ts";
+import type { NetworkState, SentEntry } from "./peer.ts";
 import { Reception } from "./reception.ts";
 import { Rivals } from "./rivals.ts";
 import { Sending } from "./sending.ts";
@@ -34,6 +36,10 @@ export interface StayParts {
   connection: LinkOptions;
   inbox: Inbox;
   outbox: Outbox;
+  /** What this peer sent in an earlier instance, and what ended with it unseen. */
+  ended: SentEntry[];
+  /** The folder of this peer's files. */
+  path: string;
   clockOffsetMs: number;
   closingMs: number;
   acceptUnverified: boolean;
@@ -41,8 +47,8 @@ export interface StayParts {
   isBlocked: (from: string) => boolean;
   /** Whether the life of a record is provably dead. */
   isDead: (name: string, epoch: string) => Promise<boolean>;
-  /** Gives up what the peer holds on this machine: files and lock. */
-  release: () => Promise<void>;
+  /** Gives up what the peer holds on this machine; `isOver` where the instance has ended for everybody. */
+  release: (isOver: boolean) => Promise<void>;
 }
 
 /** One stay in one network, from the first birth to the end: what happens on the wire, and what follows from it. */
@@ -52,6 +58,7 @@ export class Stay {
   readonly company: Company;
   readonly sending: Sending;
   readonly reception: Reception;
+  readonly #audit: Audit;
   readonly #suspension: Suspension;
   readonly #ownRecord: OwnRecord;
   readonly #hosting: Hosting | undefined;
@@ -84,14 +91,20 @@ export class Stay {
     this.#suspension = new Suspension(parts.closingMs, {
       onSuspended: () => this.outlet.emit("suspended", { host: identity.host }),
       onResumed: () => this.#onResumed(),
-      onExpired: () => void this.#closeForGood(),
+      onExpired: () => this.outlet.inBackground(this.#giveUp()),
       isHostDead: () => parts.isDead(identity.host, identity.net),
       onHostDead: () => void this.#closeForGood(),
       nowMs: () => performance.now(),
     });
+    this.#audit = new Audit({
+      path: join(parts.path, auditFile),
+      nowMs: Date.now,
+      onFault: (error) => this.outlet.inBackground(Promise.reject(error)),
+    });
     const shared = {
       identity,
       wire,
+      audit: this.#audit,
       roster: this.company.roster,
       networkNowMs: () => this.#networkNowMs(),
       onDiskFault: (error: unknown) => this.outlet.reportDisk(error),
@@ -124,6 +137,7 @@ export class Stay {
             about: parts.about,
             announce: () => this.announce(),
             clear: (name, presence) => this.#clearGhost(name, presence),
+            isHere: (name) => this.company.roster.get(name) !== undefined,
             isEnded: async (name, { epoch }) => (await parts.isDead(name, epoch)) || this.company.isGone(name, epoch),
             nowMs: Date.now,
           })
@@ -199,11 +213,17 @@ export class Stay {
     this.#suspension.setConnected(true);
     this.company.begin();
     this.sending.resume();
+    // Who enters listens only when it has got the peer.
+    setImmediate(() => {
+      for (const entry of this.parts.ended) this.outlet.emit("sent", entry);
+    });
   }
 
   leave(timeoutMs = 800): Promise<void> {
     if (this.#leaving === undefined) {
       this.#state = "left";
+      // A host's network ends with it. What a member sent waits for its return.
+      if (this.parts.identity.kind === "host") this.sending.expireAll("the network was closed: its host has left");
       this.#leaving = this.#depart(true, timeoutMs);
     }
     return this.#leaving;
@@ -317,11 +337,25 @@ export class Stay {
     );
   }
 
-  /** The host will not return: the first to know says so to everybody (hazard 6). */
+  /**
+   * The closing time is over. A verdict that did not reach the broker is none: the host may return there, and the others
+   * resume with it (hazard 6). So the mark comes first; where it is lost with the connection, the next one decides.
+   */
+  async #giveUp(): Promise<void> {
+    await this.#publishMark();
+    this.#closeHostless();
+  }
+
+  /** The host is dead: the first to know says so to everybody. */
   async #closeForGood(): Promise<void> {
     if (this.#state !== "open") return;
-    const { host } = this.parts.identity;
     this.outlet.inBackground(this.#publishMark());
+    this.#closeHostless();
+  }
+
+  #closeHostless(): void {
+    if (this.#state !== "open") return;
+    const { host } = this.parts.identity;
     const record = this.company.roster.get(host)?.presence;
     if (record !== undefined) this.#clearing = this.#clearGhost(host, record);
     this.#close(`its host "${host}" is gone`);
@@ -348,7 +382,10 @@ export class Stay {
     });
     this.sending.close();
     this.reception.close();
-    await release();
+    this.#audit.close();
+    const isOver = this.#state === "closed" || (say && this.parts.identity.kind === "host");
+    // Nobody can do anything about it here; the lock is free when the process ends.
+    await release(isOver).catch((error: unknown) => this.outlet.reportDisk(error));
   }
 
   async #withdraw(): Promise<void> {

@@ -13,6 +13,8 @@ export interface SuspensionPort {
 // A killed process holds its sockets until the kernel has ended it: the first looks follow each other closely.
 const looksMs = [0, 30, 100, 300, 1_000, 3_000] as const;
 const laterLookMs = 10_000;
+// What the host's record says now comes with the subscription of a new connection: nobody closes before it.
+const arrivalMs = 1_000;
 
 /**
  * The network without its host: suspended, then closed, unless the host returns (topics.md, "The end of a network").
@@ -65,6 +67,7 @@ export class Suspension {
     this.#connected = connected;
     if (!this.#suspended) return;
     if (connected) {
+      this.#leftMs = Math.max(this.#leftMs, arrivalMs);
       this.#run();
       this.#look(0);
     } else this.#pause();

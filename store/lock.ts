@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { link, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { link, readdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
@@ -177,7 +177,11 @@ async function release(folder: string, generation: number, content: Content): Pr
   } catch (error) {
     await removeFile(temporary);
     // The folder was removed in between, and the lock with it.
-    if (!hasCode(error, "ENOENT")) throw unusable(folder, error);
+    if (hasCode(error, "ENOENT")) return;
+    // A full disk has no room for the mark; an empty file needs none, and counts as free as well.
+    await truncate(path, 0).catch(() => {
+      throw unusable(folder, error);
+    });
   }
 }
 

@@ -76,7 +76,7 @@ it("stalls neither others nor those who write to it, and gets everything when it
   const [flooder, sender, receiver] = await Promise.all([connectClient(url), connectClient(url), connectClient(url)]);
 
   const startedAt = performance.now();
-  const messages = 24 * 16;
+  const messages = 56 * 16;
   const flooding = flood(flooder, messages);
   const longestMs = await measureBystander(sender, receiver, flooding);
   await flooding;
@@ -96,15 +96,16 @@ it("is not cut off for being frozen longer than the drain timeout, only for the 
   const frozen = await startFrozenSubscriber(broker.url);
   const flooder = await connectClient(broker.url);
   await eventually(() => broker.clientCount() === 2);
-  await flood(flooder, 24 * 16);
+  const messages = 48 * 16;
+  await flood(flooder, messages);
   const floodedAt = performance.now();
   await eventually(() => performance.now() - floodedAt > 1_000);
   expect(broker.clientCount()).toBe(2);
   frozen.child.kill("SIGCONT");
-  await eventually(() => frozen.received() === 24 * 16, { timeoutMs: 10_000 });
+  await eventually(() => frozen.received() === messages, { timeoutMs: 10_000 });
 
   frozen.child.kill("SIGSTOP");
-  await flood(flooder, 48 * 16);
+  await flood(flooder, 90 * 16);
   await eventually(() => broker.clientCount() === 1);
 });
 

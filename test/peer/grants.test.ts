@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Grant, Grants } from "../../peer/grants.ts";
+import { birthLimitMs, type Grant, Grants } from "../../peer/grants.ts";
 
 const request = (name: string, epoch: string, box = `box-${epoch}`, former?: string) => ({ name, epoch, box, former });
 const grantOf = (epoch: string, box = `box-${epoch}`): Grant => ({ epoch, box });
@@ -7,7 +7,7 @@ const nobodyIsGone = async () => false;
 
 describe("the names that a host grants, hazard 8", () => {
   it("gives a name that was never granted, left, or is of the same life, box or former life [LIFE-10]", async () => {
-    const grants = new Grants(nobodyIsGone);
+    const grants = new Grants(nobodyIsGone, () => 0);
     expect(await grants.request(request("dev", "e1"))).toBeUndefined();
     expect(await grants.request(request("dev", "e1"))).toBeUndefined();
     expect(await grants.request(request("dev", "e2", "box-e1"))).toBeUndefined();
@@ -19,8 +19,26 @@ describe("the names that a host grants, hazard 8", () => {
     expect(grants.get("dev")).toEqual(grantOf("e4"));
   });
 
+  it("finds a life that was not born in time, and no other [LIFE-10]", async () => {
+    let nowMs = 0;
+    const grants = new Grants(nobodyIsGone, () => nowMs);
+    for (const name of ["late", "born", "gone"]) await grants.request(request(name, `e-${name}`));
+    grants.adopt("born", grantOf("e-born"));
+    grants.adopt("late", grantOf("e-other"));
+    grants.release("gone", "e-gone");
+    grants.adopt("here", grantOf("e-here"));
+    nowMs = birthLimitMs - 1;
+    expect(grants.isStillborn("late")).toBe(false);
+    nowMs = birthLimitMs;
+    expect(["late", "born", "gone", "here"].filter((name) => grants.isStillborn(name))).toEqual(["late"]);
+    // The same life asks again, and has its time again only if it is another one.
+    await grants.request(request("born", "e-born"));
+    nowMs += birthLimitMs;
+    expect(grants.isStillborn("born")).toBe(false);
+  });
+
   it("refuses any other with an offer that nobody holds [LIFE-11]", async () => {
-    const grants = new Grants(nobodyIsGone);
+    const grants = new Grants(nobodyIsGone, () => 0);
     for (const [index, name] of ["dev", "dev-2", "dev-4"].entries()) await grants.request(request(name, `e${index}`));
     expect(await grants.request(request("dev", "other"))).toBe("dev-3");
     expect(await grants.request(request("dev-2", "other"))).toBe("dev-3");
@@ -31,10 +49,13 @@ describe("the names that a host grants, hazard 8", () => {
 
   it("asks whether the holder is gone, and only where that matters [LIFE-10]", async () => {
     const asked: [string, Grant][] = [];
-    const grants = new Grants(async (name, grant) => {
-      asked.push([name, grant]);
-      return grant.epoch === "ghost";
-    });
+    const grants = new Grants(
+      async (name, grant) => {
+        asked.push([name, grant]);
+        return grant.epoch === "ghost";
+      },
+      () => 0,
+    );
     await grants.request(request("dev", "ghost"));
     await grants.request(request("prod", "living"));
     expect(asked).toEqual([]);
@@ -48,7 +69,10 @@ describe("the names that a host grants, hazard 8", () => {
 
   it("gives a ghost's name to one of two who ask while the ghost is looked into [LIFE-10] [LIFE-11]", async () => {
     const verdict = Promise.withResolvers<boolean>();
-    const grants = new Grants(() => verdict.promise);
+    const grants = new Grants(
+      () => verdict.promise,
+      () => 0,
+    );
     await grants.request(request("dev", "ghost"));
     const first = grants.request(request("dev", "e1"));
     const second = grants.request(request("dev", "e2"));
@@ -62,7 +86,10 @@ describe("the names that a host grants, hazard 8", () => {
 
   it("gives a name whose holder left while it was looked into [LIFE-10]", async () => {
     const verdict = Promise.withResolvers<boolean>();
-    const grants = new Grants(() => verdict.promise);
+    const grants = new Grants(
+      () => verdict.promise,
+      () => 0,
+    );
     await grants.request(request("dev", "e1"));
     const asking = grants.request(request("dev", "e2"));
     grants.release("dev", "e1");
@@ -72,7 +99,10 @@ describe("the names that a host grants, hazard 8", () => {
 
   it("does not give to the asker what another was granted meanwhile, also where the former holder is gone", async () => {
     const verdict = Promise.withResolvers<boolean>();
-    const grants = new Grants(() => verdict.promise);
+    const grants = new Grants(
+      () => verdict.promise,
+      () => 0,
+    );
     await grants.request(request("dev", "ghost"));
     const asking = grants.request(request("dev", "e1"));
     grants.release("dev", "ghost");
@@ -83,7 +113,7 @@ describe("the names that a host grants, hazard 8", () => {
   });
 
   it("notes who is here without a grant, and never takes a name from its holder by that", () => {
-    const grants = new Grants(nobodyIsGone);
+    const grants = new Grants(nobodyIsGone, () => 0);
     grants.adopt("dev", grantOf("e1"));
     grants.adopt("dev", grantOf("e2"));
     expect(grants.get("dev")).toEqual(grantOf("e1"));

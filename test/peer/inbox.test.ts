@@ -46,6 +46,22 @@ describe("accepting", () => {
     again.close();
   });
 
+  it("does not wait again after a restart for one that was not taken [DEL-4] [DEL-14]", async () => {
+    const path = await inboxFile();
+    const inbox = openInbox(path);
+    inbox.accept(numbered(1), true, nowMs);
+    inbox.skip(envelopeOf({ id: "m2", seq: 2, base: 2 }));
+    expect(inbox.accept(numbered(3, { base: 2 }), true, nowMs)).toMatchObject({
+      released: [{ id: "m3" }],
+      missing: [],
+    });
+    inbox.close();
+    const again = openInbox(path);
+    expect(idsIn(again.entries())).toEqual(["m1", "m3"]);
+    expect(again.waitingBoxes()).toEqual([]);
+    again.close();
+  });
+
   it("answers a message that waits for an earlier one as a duplicate too [DEL-4] [RCPT-4]", async () => {
     const inbox = openInbox(await inboxFile());
     inbox.accept(numbered(2), true, nowMs);

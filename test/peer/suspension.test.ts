@@ -53,6 +53,35 @@ describe("a network without its host, hazard 6", () => {
     suspension.close();
   });
 
+  it("gives the host's record the time to come on a new connection, however little of the closing time is left [END-7]", async () => {
+    const { suspension, port } = makeSuspension();
+    suspension.suspend();
+    await vi.advanceTimersByTimeAsync(closingMs - 1);
+    suspension.setConnected(false);
+    suspension.setConnected(true);
+    await vi.advanceTimersByTimeAsync(900);
+    expect(port.onExpired).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(port.onExpired).toHaveBeenCalledOnce();
+    suspension.close();
+  });
+
+  it("is over once more on each new connection, until it is closed or the host is back [END-7]", async () => {
+    const { suspension, port } = makeSuspension();
+    suspension.suspend();
+    await vi.advanceTimersByTimeAsync(closingMs);
+    suspension.setConnected(false);
+    suspension.setConnected(true);
+    await vi.advanceTimersByTimeAsync(closingMs);
+    expect(port.onExpired).toHaveBeenCalledTimes(2);
+    suspension.setConnected(false);
+    suspension.setConnected(true);
+    suspension.resume();
+    await vi.advanceTimersByTimeAsync(closingMs);
+    expect(port.onExpired).toHaveBeenCalledTimes(2);
+    suspension.close();
+  });
+
   it("does not count at all where the loss is found out while cut off [END-7]", async () => {
     const { suspension, port } = makeSuspension();
     suspension.setConnected(false);

@@ -1,0 +1,95 @@
+import { lstat, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { hasCode, unusable } from "../store/folder.ts";
+import { acquireLock } from "../store/lock.ts";
+import { isRolled } from "../store/rolling-file.ts";
+import { auditFile } from "./audit.ts";
+import { isOver, networksFolder } from "./state.ts";
+
+const dayMs = 24 * 60 * 60 * 1_000;
+
+/** What {@link removeOldRecords} goes by. */
+export interface Retention {
+  /** `PILINK_HOME` */
+  home: string;
+  /** The state folder that this process holds. */
+  ownPath: string;
+  /** For how many days after a network's end its records are kept. */
+  auditDays: number;
+  nowMs: number;
+}
+
+/**
+ * Removes what peers of this home recorded of networks that ended long ago: the audits, the files of earlier instances,
+ * and where the network of a folder is known to be over also its inbox and outbox. What a living process holds stays.
+ * So do the inbox and outbox of a network that may still live: its messages must not come twice.
+ *
+ * @throws PilinkError `state-unusable` where something cannot be read or removed; the rest was removed all the same
+ */
+export async function removeOldRecords(retention: Retention): Promise<void> {
+  const beforeMs = retention.nowMs - retention.auditDays * dayMs;
+  const root = networksFolder(retention.home);
+  const faults: unknown[] = [];
+  for (const network of await namesIn(root)) {
+    for (const name of await namesIn(join(root, network)).catch(() => [])) {
+      const path = join(root, network, name);
+      try {
+        if (path === retention.ownPath) await removeEarlier(path, beforeMs);
+        else await removeFromOther(path, beforeMs);
+      } catch (cause) {
+        faults.push(unusable(path, cause));
+      }
+    }
+  }
+  if (faults.length > 0) throw faults[0];
+}
+
+async function removeFromOther(path: string, beforeMs: number): Promise<void> {
+  const names = await namesIn(path);
+  const holdsRecords = names.some((name) => !isLock(name) && name !== "box.json");
+  if (!holdsRecords || (await newestMs(path, names)) >= beforeMs) return;
+  const lock = await acquireLock(path);
+  if (lock.held) return;
+  try {
+    // Somebody may have been in and out again before the lock was taken; whoever was has written the box file.
+    const present = (await namesIn(path)).filter((name) => !isLock(name));
+    if ((await newestMs(path, present)) >= beforeMs) return;
+    const isEnded = isOver(path);
+    await removeEarlier(path, beforeMs);
+    for (const name of present) {
+      if (isEnded || isRolled(name, auditFile)) await rm(join(path, name), { recursive: true, force: true });
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Removes what was put aside: it was, when its network had ended. */
+async function removeEarlier(path: string, beforeMs: number): Promise<void> {
+  const earlier = join(path, "earlier");
+  for (const name of await namesIn(earlier)) {
+    const folder = join(earlier, name);
+    const movedMs = (await lstat(folder)).mtimeMs;
+    if (Math.max(movedMs, await newestMs(folder, await namesIn(folder))) >= beforeMs) continue;
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** When something of it was last written; the lock's file is, when a peer leaves. */
+async function newestMs(folder: string, names: readonly string[]): Promise<number> {
+  const times = await Promise.all(names.map(async (name) => (await lstat(join(folder, name))).mtimeMs));
+  return Math.max(Number.NEGATIVE_INFINITY, ...times);
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR")) return [];
+    throw unusable(folder, error);
+  }
+}
+
+function isLock(name: string): boolean {
+  return /^lock\.\d+$/.test(name);
+}

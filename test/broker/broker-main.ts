@@ -1,0 +1,14 @@
+// The managed broker's work in a process whose memory can be measured. Argument: the options, as JSON.
+// Started with --expose-gc. Tells its URL, and answers every message with what it uses.
+import { startEmbeddedBroker } from "../../broker/embedded.ts";
+import { dropNumberCache } from "../../broker/number-cache.ts";
+
+const isSwitched = dropNumberCache();
+const broker = await startEmbeddedBroker(JSON.parse(process.argv[2] ?? "{}"));
+process.on("message", () => {
+  for (let round = 0; round < 3; round += 1) globalThis.gc?.();
+  const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+  process.send?.({ rss, kept: heapUsed + arrayBuffers, clients: broker.clientCount(), ...broker.usage() });
+});
+process.on("disconnect", () => process.exit(0));
+process.send?.({ url: broker.url, isSwitched });
