@@ -149,7 +149,7 @@ describe.skipIf(!installed)(`hazard 9: the access rules of topics.md on Mosquitt
 
 describeOnBrokers("a broker that does not do what is needed", ({ broker }) => {
   it("gives retained messages to exact subscriptions only [LIFE-17] [LIFE-18]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const port = await startFilterProxy(
       Number(new URL(broker().url).port),
@@ -163,7 +163,7 @@ describeOnBrokers("a broker that does not do what is needed", ({ broker }) => {
   });
 
   it("lets a peer be that joined by hand under another name [LIFE-10]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     await stage.create("dev");
     const raw = await rawMqtt(broker().url);
     await raw.subscribe(stage.topic("script", "control"));

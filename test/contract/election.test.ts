@@ -21,7 +21,7 @@ describeOnBrokers("hazard 3, two that create one network at once", ({ broker }) 
     it(`${contenders} contenders, ${rounds} rounds: one host each, and the others are told who [LIFE-1] [LIFE-2] [LIFE-3] [LIFE-4] [LIFE-18]`, {
       timeout: 60_000,
     }, async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const homes = await Promise.all(Array.from({ length: contenders }, () => stage.otherHome()));
       for (let round = 0; round < rounds; round += 1) {
         const { hosts, losses } = await contend(stage, homes);
@@ -40,7 +40,7 @@ describeOnBrokers("hazard 3, two that create one network at once", ({ broker }) 
   it("one that comes while another is being born is answered by it, and need not wait for it [LIFE-2]", {
     timeout: 60_000,
   }, async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const [home, other] = [await stage.otherHome(), await stage.otherHome()];
     for (let round = 0; round < 6; round += 1) {
@@ -59,7 +59,7 @@ describeOnBrokers("hazard 3, two that create one network at once", ({ broker }) 
   it("a smaller claim wins, a larger one is answered with the own claim [LIFE-2] [LIFE-3]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const claims = () =>
       raw.messages(stage.topic("_all", "control")).filter(({ text }) => text.includes('"dev"')).length;
@@ -74,7 +74,7 @@ describeOnBrokers("hazard 3, two that create one network at once", ({ broker }) 
   });
 
   it("a host answers a claim with its birth, for ever after [LIFE-5]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.create("dev");
     const before = raw.received.length;
@@ -85,7 +85,7 @@ describeOnBrokers("hazard 3, two that create one network at once", ({ broker }) 
   });
 
   it("of two hosts that a split broker left, the larger epoch leaves [LIFE-6]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const { proxy, url } = await stage.proxy();
     const older = await stage.create("older", { url });

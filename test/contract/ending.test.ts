@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { newEpoch } from "../../protocol/ids.ts";
 import { describeOnBrokers } from "../support/broker-suites.ts";
 import { eventually } from "../support/eventually.ts";
-import { failureOf, prepareStage } from "./stage.ts";
+import { failureOf, isSent, prepareStage } from "./stage.ts";
 
 const slow = { timeout: 40_000 };
 
@@ -10,7 +10,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
   it.concurrent("closes at once when the host's process was killed on the same machine [END-1] [END-6] [END-10] [PRES-17]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.process();
     await dev.create(stage.processOptions("dev"));
@@ -33,7 +33,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
   it.concurrent("suspends when the host of another machine is killed, then closes after the closing time [END-1] [END-3] [END-7] [END-10]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.process();
     const { net } = await dev.create(stage.processOptions("dev", { home: await stage.otherHome() }));
@@ -52,8 +52,10 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     expect(raw.messages(stage.topic("third", "inbox")).filter(({ text }) => text.includes('"hi"'))).toEqual([]);
   });
 
-  it.concurrent("ends what waits as expired when it closes [END-10]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+  it.concurrent("ends what waits as expired when it closes, the host's own as well [END-10]", async ({
+    onTestFinished,
+  }) => {
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const prod = await stage.process();
     await prod.join(stage.processOptions("prod", { home: await stage.otherHome() }));
@@ -65,14 +67,39 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     const [waiting] = await third.peer.send({ to: "prod", body: "hi" });
     expect(waiting?.state).toBe("queued");
     await dev.peer.leave();
-    await third.until(({ name, value }) => name === "sent" && value.id === waiting?.id && value.state === "expired");
+    await dev.until(isSent(outcome?.id, "expired"));
+    await third.until(isSent(waiting?.id, "expired"));
     await third.until("closed");
+  });
+
+  it.concurrent("ends as expired what waited when its sender died, and tells it in the next instance [DEL-11]", async ({
+    onTestFinished,
+  }) => {
+    const stage = await prepareStage(broker(), onTestFinished);
+    const dev = await stage.create("dev");
+    const third = await stage.process();
+    await third.join(stage.processOptions("third", { home: await stage.otherHome() }));
+    await third.kill();
+    await dev.until("lost");
+    const prod = await stage.process();
+    const options = stage.processOptions("prod");
+    await prod.join(options);
+    const [waiting] = await prod.send({ to: "third", body: "hi" });
+    expect(waiting?.state).toBe("queued");
+    await prod.kill();
+    await dev.peer.leave();
+    await stage.create("dev");
+    const again = await stage.process();
+    await again.join(options);
+    const told = await again.until("sent");
+    expect(told.args[0]).toMatchObject({ id: waiting?.id, to: "third", state: "expired" });
+    expect(await again.sent()).toEqual([]);
   });
 
   it.concurrent("suspends when the host's connection is cut, and resumes with the same epoch when it heals [END-1] [END-4] [PRES-2] [PRES-3] [MQTT-7]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const { proxy, url } = await stage.proxy();
     const raw = await stage.raw();
     const dev = await stage.create("dev", { url });
@@ -97,7 +124,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     "hazard 2: a host that is frozen for a while is not replaced, only not joined [LIFE-8] [PRES-16]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const dev = await stage.process();
       // With a keepalive of 10 s the broker notices nothing.
       const { net } = await dev.create(stage.processOptions("dev", { keepaliveMs: 10_000 }));
@@ -126,7 +153,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     "hazard 2: a frozen host whose keepalive ran out is suspended, and resumes when it goes on [END-1] [END-4]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const dev = await stage.process();
       await dev.create(stage.processOptions("dev"));
       const prod = await stage.join("prod", { closingMs: 60_000 });
@@ -144,7 +171,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     "a network whose host was killed on another machine is free when its record is a ghost's [PRES-16] [PRES-18]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const raw = await stage.raw();
       const dev = await stage.process();
       await dev.create(stage.processOptions("dev", { home: await stage.otherHome() }));
@@ -161,7 +188,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
   it.concurrent("a network whose host was killed on this machine is free at once [PRES-17]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.process();
     await dev.create(stage.processOptions("dev"));
     await dev.kill();
@@ -176,7 +203,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     "hazard 6: the closing time runs only while the member is connected; who was cut off learns the verdict [END-5] [END-7]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const { proxy, url } = await stage.proxy();
       const dev = await stage.process();
       await dev.create(stage.processOptions("dev", { home: await stage.otherHome() }));
@@ -200,7 +227,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     "hazard 6: a host that returns after the mark is closed too [END-5]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const { proxy, url } = await stage.proxy();
       const dev = await stage.create("dev", { url, home: await stage.otherHome() });
       const prod = await stage.join("prod", { closingMs: 1_000 });
@@ -217,7 +244,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     "hazard 6: one verdict: a member that was cut off does not resume with a host that the others have given up [END-5] [PRES-6]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const [first, second] = [await stage.proxy(), await stage.proxy()];
       const dev = await stage.create("dev", { url: first.url, home: await stage.otherHome() });
       const there = await stage.join("there", { closingMs: 1_000 });
@@ -232,8 +259,32 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     },
   );
 
+  it.concurrent(
+    "hazard 6: who cannot tell the broker that the closing time is over does not close, and resumes with the host [END-4] [END-7]",
+    slow,
+    async ({ onTestFinished }) => {
+      const stage = await prepareStage(broker(), onTestFinished);
+      const [first, second] = [await stage.proxy(), await stage.proxy()];
+      const dev = await stage.create("dev", { url: first.url });
+      const keepaliveMs = 3_000;
+      const prod = await stage.join("prod", { url: second.url, closingMs: 1_000, keepaliveMs });
+      const there = await stage.join("there");
+      first.proxy.cut();
+      await prod.until("suspended");
+      // From here on prod believes that it is connected, and nothing that it says is heard.
+      second.proxy.blackhole();
+      await there.until("suspended");
+      first.proxy.heal();
+      await there.until("resumed");
+      await prod.until("disconnected", 20_000);
+      second.proxy.heal();
+      await prod.until("resumed");
+      expect([prod.count("closed"), prod.peer.state, dev.peer.state]).toEqual([0, "active", "active"]);
+    },
+  );
+
   it.concurrent("a mark of another instance closes nothing [PRES-6]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.create("dev");
     const prod = await stage.join("prod");
@@ -248,7 +299,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
     "a new instance under the host's name closes the network of a member that missed it [END-9]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const { proxy, url } = await stage.proxy();
       const dev = await stage.create("dev");
       const prod = await stage.join("prod", { url });
@@ -265,7 +316,7 @@ describeOnBrokers("the end of a network", ({ broker }) => {
   it.concurrent("the loss and the leaving of a member leave the network as it is [END-11]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const prod = await stage.join("prod");
     const lost = await stage.process();

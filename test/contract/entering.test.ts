@@ -12,7 +12,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   it("creates, joins, shows both in each roster, and leaves [PRES-1] [PRES-5] [PRES-12] [END-8] [MQTT-4]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.create("dev", { role: "backend", model: "m-1", about: "fix login" });
     const prod = await stage.join("prod");
@@ -51,7 +51,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   it("deletes the session on the broker when it leaves: nothing is queued for it [MQTT-2] [PRES-12]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const { box } = dev.peer;
     await dev.peer.leave();
@@ -67,7 +67,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   it("asks over a setup connection, before its own; a join under a free name is granted [MQTT-3] [MQTT-5] [LIFE-7] [LIFE-10]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const raw = await stage.raw();
     const prod = await stage.join("prod");
@@ -83,7 +83,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   });
 
   it("measures network time at the join [LIFE-14]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     // A host by hand whose clock is an hour ahead.
     const host = await stage.raw();
     const epoch = newEpoch();
@@ -98,7 +98,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   });
 
   it("refuses to create where a host lives, and names it [LIFE-2] [LIFE-18]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     await stage.create("dev");
     const failure = await failureOf(stage.create("prod", { home: await stage.otherHome() }));
     expect(failure).toMatchObject({ code: "network-exists", message: expect.stringContaining('"dev"') });
@@ -108,7 +108,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   });
 
   it("says that a network is not found [LIFE-9]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const failure = await failureOf(stage.join("prod"));
     expect(failure).toMatchObject({ code: "network-not-found", message: expect.stringContaining(stage.network) });
   });
@@ -116,7 +116,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   it("refuses a chosen name that is taken, and counts up a made-up one [LIFE-11] [LIFE-12] [NAME-6]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const [here, there, elsewhere] = [stage.home, await stage.otherHome(), await stage.otherHome()];
     await stage.create("dev");
     await stage.join("prod", { home: here });
@@ -130,7 +130,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   });
 
   it("holds a name on one machine by its lock, before any broker is asked [LIFE-13]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     await stage.create("dev");
     await stage.join("prod");
@@ -144,7 +144,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   });
 
   it("frees a name when its peer leaves, and gives it to another box [LIFE-10]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     await stage.create("dev");
     const prod = await stage.join("prod");
     await prod.peer.leave();
@@ -156,7 +156,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   it("gives the box of a folder to the next life there, and a new one to another folder [NAME-9] [LIFE-10]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const first = await stage.join("prod");
     await first.peer.leave();
@@ -170,7 +170,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   });
 
   it("takes back the name of its own process that was killed [LIFE-10] [PRES-17]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const first = await stage.process();
     const { epoch } = await first.join(stage.processOptions("prod"));
@@ -185,7 +185,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   });
 
   it("opens nothing that others may read, and leaves no lock held [LIFE-13]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     await dev.peer.leave();
     const [folder] = await readdir(join(stage.home, "networks"));
@@ -195,7 +195,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   });
 
   it("stops when its caller gives up, and leaves nothing behind [LIFE-18]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const giveUp = new AbortController();
     const creating = failureOf(stage.create("dev", { signal: giveUp.signal }));
@@ -209,7 +209,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
   });
 
   it("publishes no will when it leaves in the middle of traffic [PRES-12] [LIFE-18]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     await stage.create("dev");
     const pours = { on: true };

@@ -12,7 +12,7 @@ export interface PassingPublish {
 }
 
 /** Whole MQTT packets out of chunks that may cut them anywhere (MQTT 3.1.1 §2.2.3 for the length). */
-function packetsOf(): (chunk: Buffer) => Buffer[] {
+export function packetsOf(): (chunk: Buffer) => Buffer[] {
   let rest = Buffer.alloc(0);
   return (chunk) => {
     rest = Buffer.concat([rest, chunk]);
@@ -34,7 +34,7 @@ function packetsOf(): (chunk: Buffer) => Buffer[] {
 }
 
 /** The text that begins so many bytes after the fixed header, with its length in two bytes before it. */
-function textAt(packet: Buffer, offset: number): string {
+export function textAt(packet: Buffer, offset: number): string {
   let start = 1;
   while (((packet[start] ?? 0) & 0x80) !== 0) start += 1;
   start += 1 + offset;

@@ -44,7 +44,7 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
   it("on every topic is rejected, counted and told with its reason, and ends nobody [ENV-12] [PRES-4] [ERR-2] [ENV-4] [ENV-5] [ENV-9] [ENV-10]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const { raw, dev, prod } = await cast(stage);
     const topics = ["inbox", "presence", "receipts", "control"].map((channel) => stage.topic("prod", channel));
     topics.push(stage.topic("_all", "control"), stage.topic("_all", "presence"), stage.topic("dev", "presence"));
@@ -75,7 +75,7 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
   it("of 10 MiB ends at most the connection of who sent it [MQTT-8] [ENV-7] [ENV-8] [ERR-2]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const { dev, prod } = await cast(stage);
     for (const [channel, retain] of [
       ["inbox", false],
@@ -91,13 +91,13 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
       if (retain && ended === "sent") await stranger.publish(stage.topic("prod", channel), "", { retain });
       stranger.drop();
     }
-    if (kind === "mosquitto") {
+    if (kind !== "managed") {
       await eventually(() => prod.count("rejected") === 4);
       expect(prod.peer.status().rejected).toMatchObject({ "too-big": 1, "bad-payload": 3 });
     }
     const raw = await stage.raw();
     await raw.publish(stage.topic("prod", "inbox"), "x".repeat(1_048_577));
-    await eventually(() => prod.peer.status().rejected["too-big"] === (kind === "mosquitto" ? 2 : 1));
+    await eventually(() => prod.peer.status().rejected["too-big"] === (kind === "managed" ? 1 : 2));
     await eventually(() => expect(prod.peer.roster().map(({ state }) => state)).toEqual(["online", "online"]));
     const [outcome] = await dev.peer.send({ to: "prod", body: "still there?" });
     expect(outcome?.state).toBe("received");
@@ -105,7 +105,7 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
   });
 
   it("a message that claims to come from its receiver is rejected [INBOX-2]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const { raw, dev, prod } = await cast(stage);
     const inbox = stage.topic("prod", "inbox");
     await raw.publish(inbox, { v: 1, body: "by hand", from: "prod" });
@@ -120,7 +120,7 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
   it("a full envelope of nobody in the roster is unverified, not rejected [INBOX-5] [INBOX-7]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const { raw, dev, prod } = await cast(stage);
     const inbox = stage.topic("prod", "inbox");
     await raw.publish(inbox, envelopeBetween(dev.peer, prod.peer, { fromBox: newBox(), body: "wrong box" }));
@@ -134,7 +134,7 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
   it("forged receipts and receipts of unknown messages change nothing [RCPT-2] [RCPT-3]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const { raw, dev, prod } = await cast(stage);
     const third = await stage.join("third");
     const [outcome] = await dev.peer.send({ to: "prod", body: "hi" });
@@ -155,7 +155,7 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
   it("forged presence is repaired or ignored, and forged control answers mean nothing [PRES-6] [PRES-13] [CTRL-3] [CTRL-4]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const { raw, dev, prod } = await cast(stage);
     const record = JSON.parse((await raw.waitFor(stage.topic("prod", "presence"))).text);
     const topic = stage.topic("prod", "presence");
@@ -186,7 +186,7 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
   it("what a person or a script publishes arrives unverified, in order, and gets no receipt [ENV-1] [ENV-3] [ENV-4] [INBOX-6] [INBOX-7]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const { raw, prod } = await cast(stage);
     const inbox = stage.topic("prod", "inbox");
     const payloads = [
@@ -215,7 +215,7 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
   });
 
   it("a network can turn unverified messages off [INBOX-8]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.create("dev");
     const prod = await stage.join("prod", { acceptUnverified: false });
@@ -232,7 +232,7 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
   it("a forged left of the host ends no network: the host is asked, and repairs its record [END-5] [PRES-13]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const { raw, dev, prod } = await cast(stage);
     const record = JSON.parse((await raw.waitFor(stage.topic("dev", "presence"))).text);
     const before = raw.received.length;

@@ -18,7 +18,7 @@ describeOnBrokers("the mail of a network", ({ broker }) => {
   it.concurrent("hazard 1: never goes to another process of the same name, and ends as expired [MQTT-2] [DEL-6] [DEL-10]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.create("dev");
     const first = await stage.process();
@@ -43,7 +43,7 @@ describeOnBrokers("the mail of a network", ({ broker }) => {
   });
 
   it.concurrent("hazard 1: an envelope that was for another box is rejected [INBOX-1]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const [dev, prod] = [await stage.create("dev"), await stage.join("prod")];
     for (const part of [{ toBox: newId() }, { to: "third" }, { net: newId() }]) {
@@ -57,7 +57,7 @@ describeOnBrokers("the mail of a network", ({ broker }) => {
   it.concurrent("of a restarted peer of the same folder and instance arrives, once [INBOX-9] [DEL-1] [DEL-4] [DEL-6]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const first = await stage.process();
     await first.join(stage.processOptions("prod"));
@@ -80,7 +80,7 @@ describeOnBrokers("the mail of a network", ({ broker }) => {
   it.concurrent("of a restarted sender goes out: its outbox is on disk [DEL-1] [DEL-12]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const prod = await stage.process();
     await prod.join(stage.processOptions("prod"));
@@ -105,7 +105,7 @@ describeOnBrokers("the mail of a network", ({ broker }) => {
   it.concurrent("of an earlier instance never enters a later one, and seq goes on counting [DEL-11] [DEL-12] [INBOX-1]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const first = await stage.create("dev");
     const prod = await stage.process();
@@ -120,7 +120,7 @@ describeOnBrokers("the mail of a network", ({ broker }) => {
         .find((line) => line.includes("old, waiting")) ?? "",
     );
     await first.peer.leave();
-    expect(first.peer.sent().find(({ id }) => id === waiting?.id)?.state).toBe("queued");
+    expect(first.peer.sent().find(({ id }) => id === waiting?.id)?.state).toBe("expired");
     const second = await stage.create("dev");
     const again = await stage.join("prod");
     expect(again.bodies()).toEqual([]);
@@ -136,7 +136,7 @@ describeOnBrokers("the mail of a network", ({ broker }) => {
     "is on the receiver's disk before it is acknowledged: SIGKILL right after sent [DEL-2] [DEL-3]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const raw = await stage.raw();
       const dev = await stage.create("dev");
       for (let round = 0; round < 4; round += 1) {
@@ -161,7 +161,7 @@ describeOnBrokers("the mail of a network", ({ broker }) => {
   );
 
   it.concurrent("a damaged end of the outbox file does not block the next life", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     await stage.join("prod");
     await dev.peer.send({ to: "prod", body: "fits" });
@@ -177,7 +177,7 @@ describeOnBrokers("the mail of a network", ({ broker }) => {
   it.concurrent("for a receiver that left waits until it returns with the same box [DEL-6] [DEL-10]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const prod = await stage.process();
     await prod.join(stage.processOptions("prod", { keepaliveMs: 30_000 }));

@@ -8,7 +8,7 @@ const slow = { timeout: 40_000 };
 
 describeOnBrokers("the order of messages, and how many are on their way", ({ broker }) => {
   it.concurrent("keeps no more than 64 on their way to one receiver [DEL-7] [DEL-18]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.create("dev");
     const part = { epoch: newId(), box: newId() };
@@ -37,7 +37,7 @@ describeOnBrokers("the order of messages, and how many are on their way", ({ bro
   it.concurrent("hazard 7: is put in order; what comes out of order waits, is asked for, and nothing below base is waited for [DEL-13] [DEL-14]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const [dev, prod] = [await stage.create("dev"), await stage.join("prod")];
     const publish = (seq: number, base: number) =>
@@ -63,7 +63,7 @@ describeOnBrokers("the order of messages, and how many are on their way", ({ bro
     "hazard 7: after 10 s later ones pass a gap, and what then comes is late [DEL-15]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const raw = await stage.raw();
       const [dev, prod] = [await stage.create("dev"), await stage.join("prod")];
       const publish = (seq: number, base: number) =>
@@ -90,7 +90,7 @@ describeOnBrokers("the order of messages, and how many are on their way", ({ bro
     "hazard 7: keeps its order when the connections break again and again under traffic [DEL-4] [DEL-6] [DEL-14]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const [near, far] = [await stage.proxy(), await stage.proxy()];
       const dev = await stage.create("dev");
       const one = await stage.join("one", { url: near.url, home: await stage.otherHome() });
@@ -111,7 +111,7 @@ describeOnBrokers("the order of messages, and how many are on their way", ({ bro
   );
 
   it.concurrent("is refused when too much waits [DEL-9]", async ({ onTestFinished }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.create("dev");
     const record = { v: 1, state: "lost", net: dev.peer.net, epoch: newId(), conn: 1, box: newId(), kind: "member" };

@@ -11,7 +11,7 @@ describeOnBrokers("the receipts of a network", ({ broker }) => {
   it.concurrent("is received, injected, seen and replied, each with a receipt [DEL-3] [RCPT-1] [ENV-2] [SESS-4]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.create("dev");
     const prod = await stage.join("prod");
@@ -44,7 +44,7 @@ describeOnBrokers("the receipts of a network", ({ broker }) => {
   it.concurrent("goes to several as one message each; refuses oneself and strangers [DEL-16] [DEL-17]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const dev = await stage.create("dev");
     const [prod, third] = [await stage.join("prod"), await stage.join("third")];
     await eventually(() => dev.peer.roster().length === 3);
@@ -71,7 +71,7 @@ describeOnBrokers("the receipts of a network", ({ broker }) => {
   it.concurrent("hazard 10: a retained message is dropped on every topic of a peer, at every subscription [INBOX-3] [INBOX-4]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const { proxy, url } = await stage.proxy();
     const dev = await stage.create("dev");
@@ -96,7 +96,7 @@ describeOnBrokers("the receipts of a network", ({ broker }) => {
   it.concurrent("hazard 10: presence, receipts and control of another instance mean nothing [PRES-6] [RCPT-2] [CTRL-2] [CTRL-1]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const dev = await stage.create("dev");
     const prod = await stage.process();
@@ -120,7 +120,7 @@ describeOnBrokers("the receipts of a network", ({ broker }) => {
   it.concurrent("hazard 11: duplicates are dropped, and answered with the state reached [DEL-4] [RCPT-3] [RCPT-4]", async ({
     onTestFinished,
   }) => {
-    const stage = await prepareStage(broker().url, onTestFinished);
+    const stage = await prepareStage(broker(), onTestFinished);
     const raw = await stage.raw();
     const [dev, prod] = [await stage.create("dev"), await stage.join("prod")];
     const [outcome] = await dev.peer.send({ to: "prod", body: "once" });
@@ -148,7 +148,7 @@ describeOnBrokers("the receipts of a network", ({ broker }) => {
     "hazard 11: a lost receipt is repaired by the next copy, and ends the repeating [DEL-5] [RCPT-4]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const raw = await stage.raw();
       let lost = 0;
       const port = await startFilterProxy(Number(new URL(broker().url).port), ({ topic }) => {
@@ -178,7 +178,7 @@ describeOnBrokers("the receipts of a network", ({ broker }) => {
     "hazard 11: what is not received is repeated with growing pauses, and not to who is away [DEL-5] [DEL-6]",
     slow,
     async ({ onTestFinished }) => {
-      const stage = await prepareStage(broker().url, onTestFinished);
+      const stage = await prepareStage(broker(), onTestFinished);
       const raw = await stage.raw();
       const dev = await stage.create("dev");
       // A peer by hand that never answers.
@@ -188,7 +188,7 @@ describeOnBrokers("the receipts of a network", ({ broker }) => {
       await raw.publish(stage.topic("mute", "presence"), { ...record, state: "online" }, { retain: true });
       await eventually(() => dev.peer.roster().length === 2);
       const [outcome] = await dev.peer.send({ to: "mute", body: "hi", waitMs: 100 });
-      expect(outcome?.state).toBe("sent");
+      await dev.until(isSent(outcome?.id, "sent"));
       const copies = () => raw.messages(stage.topic("mute", "inbox"));
       await eventually(() => copies().length === 3, { timeoutMs: 15_000 });
       const [first = 0, second = 0, third = 0] = copies().map(({ atMs }) => atMs);

@@ -12,7 +12,7 @@ describeOnBrokers("a restart of the broker", ({ kind, startAnother }) => {
     slow,
     async ({ onTestFinished }) => {
       const broker = await startAnother();
-      const stage = await prepareStage(broker.url, onTestFinished);
+      const stage = await prepareStage(broker, onTestFinished);
       const dev = await stage.create("dev", { home: await stage.otherHome() });
       const prod = await stage.join("prod");
       await eventually(() => dev.peer.roster().length === 2);
@@ -42,13 +42,13 @@ describeOnBrokers("a restart of the broker", ({ kind, startAnother }) => {
     slow,
     async ({ onTestFinished }) => {
       const broker = await startAnother();
-      const stage = await prepareStage(broker.url, onTestFinished);
+      const stage = await prepareStage(broker, onTestFinished);
       const dev = await stage.create("dev", { home: await stage.otherHome() });
       const prod = await stage.join("prod");
       await eventually(() => dev.peer.roster().length === 2);
       for (let round = 1; round <= 3; round += 1) {
         await broker.kill();
-        await eventually(() => dev.count("disconnected") === round && prod.count("disconnected") === round);
+        await eventually(() => [dev, prod].every(({ peer }) => !peer.status().connected));
         await dev.peer.send({ to: "prod", body: round, waitMs: 0 });
         await broker.restart();
         await eventually(() => prod.bodies().length === round, { timeoutMs: 20_000 });
@@ -66,7 +66,7 @@ describeOnBrokers("a restart of the broker", ({ kind, startAnother }) => {
     slow,
     async ({ onTestFinished }) => {
       const broker = await startAnother();
-      const stage = await prepareStage(broker.url, onTestFinished);
+      const stage = await prepareStage(broker, onTestFinished);
       const dev = await stage.create("dev");
       const member = await stage.join("member");
       const prod = await stage.process();
@@ -105,7 +105,7 @@ describeOnBrokers("a restart of the broker", ({ kind, startAnother }) => {
     slow,
     async ({ onTestFinished }) => {
       const broker = await startAnother();
-      const stage = await prepareStage(broker.url, onTestFinished);
+      const stage = await prepareStage(broker, onTestFinished);
       const dev = await stage.process();
       await dev.create(stage.processOptions("dev"));
       const member = await stage.join("member");
@@ -123,7 +123,7 @@ describeOnBrokers("a restart of the broker", ({ kind, startAnother }) => {
     slow,
     async ({ onTestFinished }) => {
       const broker = await startAnother();
-      const stage = await prepareStage(broker.url, onTestFinished);
+      const stage = await prepareStage(broker, onTestFinished);
       const dev = await stage.process();
       await dev.create(stage.processOptions("dev", { home: await stage.otherHome() }));
       const member = await stage.join("member", { closingMs: 2_000 });

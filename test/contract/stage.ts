@@ -5,9 +5,15 @@ import type { Envelope } from "../../protocol/envelope.ts";
 import { type ErrorCode, PilinkError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { MessageState } from "../../protocol/receipt.ts";
+import type { TestBroker } from "../support/broker-process.ts";
 import { eventually, withinDeadline } from "../support/eventually.ts";
 import { startTcpProxy, type TcpProxy } from "../support/network.ts";
-import { type PeerProcess, type ProcessEnterOptions, startPeer } from "../support/peer-process.ts";
+import {
+  type PeerProcess,
+  type PeerProcessOptions,
+  type ProcessEnterOptions,
+  startPeer,
+} from "../support/peer-process.ts";
 import { type RawMessage, type RawMqtt, rawMqtt } from "../support/raw-mqtt.ts";
 import { temporaryHome } from "../support/temporary-home.ts";
 
@@ -43,7 +49,7 @@ export interface Stage {
   create(name: string, part?: Part): Promise<Player>;
   join(name: string, part?: Part): Promise<Player>;
   /** A process that can be a peer. */
-  process(): Promise<PeerProcess>;
+  process(special?: PeerProcessOptions): Promise<PeerProcess>;
   processOptions(name: string, part?: Partial<ProcessEnterOptions>): ProcessEnterOptions;
   /** A plain client that has subscribed to all of this network. */
   raw(username?: string, password?: string): Promise<RawMqtt>;
@@ -57,10 +63,15 @@ let stages = 0;
 /**
  * Prepares a network that no other test uses.
  *
- * @param url of the broker
+ * @param broker where it is, or its address
  * @param onEnd registers what has to be done when the test is over
  */
-export async function prepareStage(url: string, onEnd: (end: () => Promise<void>) => void): Promise<Stage> {
+export async function prepareStage(
+  broker: string | Pick<TestBroker, "url" | "shortestKeepaliveMs">,
+  onEnd: (end: () => Promise<void>) => void,
+): Promise<Stage> {
+  const { url, shortestKeepaliveMs } =
+    typeof broker === "string" ? { url: broker, shortestKeepaliveMs: 1_000 } : broker;
   stages += 1;
   const network = `lab-${stages}`;
   const home = (await newHome(onEnd)).path;
@@ -73,7 +84,7 @@ export async function prepareStage(url: string, onEnd: (end: () => Promise<void>
     url,
     managed: false,
     folder: join("/projects", name),
-    keepaliveMs: 1_000,
+    keepaliveMs: shortestKeepaliveMs,
     closingMs: 60_000,
     ...part,
   });
@@ -104,8 +115,8 @@ export async function prepareStage(url: string, onEnd: (end: () => Promise<void>
       await untilKnown(player.peer.name);
       return player;
     },
-    async process() {
-      const peer = await startPeer();
+    async process(special) {
+      const peer = await startPeer(special);
       onEnd(() => peer.kill());
       return {
         ...peer,

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { guardProcess, onCleanup } from "./cleanup.ts";
 import { withinDeadline } from "./eventually.ts";
 
@@ -9,6 +11,8 @@ export interface TestBroker {
   name: string;
   url: string;
   port: number;
+  /** The shortest keepalive at which it keeps a connection that is silent otherwise. */
+  shortestKeepaliveMs: number;
   /** The process of this moment, undefined while it is stopped. */
   pid(): number | undefined;
   /** Everything it logged. */
@@ -19,6 +23,8 @@ export interface TestBroker {
   kill(): Promise<void>;
   /** Starts it again on the same port, after ending it in good order where it still runs. */
   restart(): Promise<void>;
+  /** Takes everything that it keeps on disk; call it while it is stopped. */
+  loseDisk(): Promise<void>;
   /** Freezes it with SIGSTOP. */
   pause(): void;
   /** Ends {@link pause}. */
@@ -32,8 +38,12 @@ export interface BrokerRecipe {
   command: string;
   args: string[];
   env?: Record<string, string>;
+  /** The folder of what it keeps over a restart; none where it keeps everything in memory. */
+  data?: string;
   /** What it writes when it takes connections. */
   ready: RegExp;
+  /** 1,000 unless given: MQTT knows whole seconds. */
+  shortestKeepaliveMs?: number;
 }
 
 const readyTimeoutMs = 10_000;
@@ -97,6 +107,7 @@ export async function runBroker(recipe: BrokerRecipe): Promise<TestBroker> {
     name: recipe.name,
     url: `mqtt://127.0.0.1:${recipe.port}`,
     port: recipe.port,
+    shortestKeepaliveMs: recipe.shortestKeepaliveMs ?? 1_000,
     pid: () => child?.pid,
     log: () => log,
     stop: () => end("SIGTERM"),
@@ -104,6 +115,11 @@ export async function runBroker(recipe: BrokerRecipe): Promise<TestBroker> {
     async restart() {
       await end("SIGTERM");
       await start();
+    },
+    async loseDisk() {
+      const { data } = recipe;
+      if (data === undefined) return;
+      for (const name of await readdir(data)) await rm(join(data, name), { recursive: true, force: true });
     },
     pause: () => child?.kill("SIGSTOP"),
     resume: () => child?.kill("SIGCONT"),

@@ -1,24 +1,39 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
 import type { TestBroker } from "./broker-process.ts";
-import { findMosquitto, startManagedBroker, startMosquitto } from "./brokers.ts";
+import { findMosquitto, findNats, startManagedBroker, startMosquitto, startNats } from "./brokers.ts";
 import { stopEverything } from "./cleanup.ts";
 
 /** What a suite gets to know about the broker that it runs on. */
 export interface SuiteBroker {
-  kind: "managed" | "mosquitto";
+  kind: "managed" | "mosquitto" | "nats";
   /** The suite's broker; started before the first test. */
   broker(): TestBroker;
-  /** Starts another of the same kind, for a test that harms it. */
+  /** Starts another of the same kind, for a test that harms it; it keeps what it can over a restart. */
   startAnother(): Promise<TestBroker>;
 }
 
 const kinds = [
-  { kind: "managed", title: "the managed broker", missing: undefined, start: () => startManagedBroker() },
+  {
+    kind: "managed",
+    title: "the managed broker",
+    missing: undefined,
+    start: () => startManagedBroker(),
+    startAnother: () => startManagedBroker(),
+  },
   {
     kind: "mosquitto",
     title: "Mosquitto",
     missing: findMosquitto() === undefined ? "Mosquitto is not installed" : undefined,
-    start: () => startMosquitto(),
+    // The one that all tests share is never ended: writing all it holds to the disk at each change only takes time.
+    start: () => startMosquitto({ persistence: false }),
+    startAnother: () => startMosquitto(),
+  },
+  {
+    kind: "nats",
+    title: "NATS",
+    missing: findNats() === undefined ? "NATS is not installed" : undefined,
+    start: () => startNats(),
+    startAnother: () => startNats(),
   },
 ] as const;
 
@@ -30,7 +45,7 @@ const kinds = [
  * @param suite defines the tests; after the last of them everything that was started is ended
  */
 export function describeOnBrokers(name: string, suite: (given: SuiteBroker) => void): void {
-  for (const { kind, title, missing, start } of kinds) {
+  for (const { kind, title, missing, start, startAnother } of kinds) {
     if (missing !== undefined && process.env.PILINK_REQUIRE_BROKERS === "1") {
       it(`${name} on ${title}`, () => {
         throw new Error(`${missing}, and PILINK_REQUIRE_BROKERS is 1.`);
@@ -52,7 +67,7 @@ export function describeOnBrokers(name: string, suite: (given: SuiteBroker) => v
           if (!running) throw new Error("The broker runs only inside of tests and hooks.");
           return running;
         },
-        startAnother: start,
+        startAnother,
       });
     });
   }

@@ -22,9 +22,18 @@ export interface MosquittoOptions {
 
 /** The path of the installed Mosquitto, or undefined. */
 export function findMosquitto(): string | undefined {
-  // Debian installs it where a user's PATH does not look.
+  return findProgram("mosquitto");
+}
+
+/** The path of the installed NATS, or undefined. */
+export function findNats(): string | undefined {
+  return findProgram("nats-server");
+}
+
+function findProgram(name: string): string | undefined {
+  // Debian installs servers where a user's PATH does not look.
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"];
-  return folders.map((folder) => join(folder, "mosquitto")).find(isExecutable);
+  return folders.map((folder) => join(folder, name)).find(isExecutable);
 }
 
 /** Whether {@link startMosquitto} can work on this machine. */
@@ -61,6 +70,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Te
     command,
     args: ["-c", configPath],
     ready: /mosquitto version .* running/,
+    data,
   });
 }
 
@@ -79,6 +89,45 @@ function mosquittoConfig({ config = "", persistence = true }: MosquittoOptions, 
       ? ["persistence true", `persistence_location ${data}/`, "autosave_interval 1", "autosave_on_changes true"]
       : ["persistence false"]),
     config,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/**
+ * Starts a NATS server with JetStream, which its MQTT needs, that anybody on this machine may use.
+ *
+ * @param options the port of MQTT is a free one unless given
+ * @throws Error where it is not installed, or with its log where it does not start
+ */
+export async function startNats(options: { port?: number } = {}): Promise<TestBroker> {
+  const command = findNats();
+  if (command === undefined) throw new Error("NATS is not installed; on Debian: apt-get install nats-server.");
+  const port = options.port ?? (await freePort());
+  const folder = await temporaryFolder("nats");
+  const data = join(folder, "data");
+  await mkdir(data);
+  const configPath = join(folder, "nats.conf");
+  await writeFile(configPath, natsConfig(port, data));
+  return runBroker({
+    name: "NATS",
+    port,
+    command,
+    args: ["-c", configPath],
+    ready: /Server is ready/,
+    data,
+    // It cuts 1.5 keepalives down to whole seconds: one of 1 s ends a connection after 1 s, when the ping is just due.
+    shortestKeepaliveMs: 2_000,
+  });
+}
+
+function natsConfig(port: number, data: string): string {
+  const lines = [
+    // MQTT sessions are kept under the name of the server.
+    'server_name: "pilink-test"',
+    // The port of NATS itself, which nobody here uses: any free one.
+    "listen: 127.0.0.1:-1",
+    `jetstream { store_dir: ${JSON.stringify(data)} }`,
+    `mqtt { listen: "127.0.0.1:${port}" }`,
   ];
   return `${lines.join("\n")}\n`;
 }

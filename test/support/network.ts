@@ -42,9 +42,11 @@ export interface TcpProxy {
   /** Holds all bytes back, in both directions, until {@link resume}; none is lost. */
   pause(): void;
   resume(): void;
+  /** Holds all bytes back for a while, and lets no more than so many through in a second, until {@link heal}. */
+  slow(delayMs: number, bytesPerSecond: number): void;
   /** Swallows all bytes in both directions, until {@link heal} ends the connections it harmed. */
   blackhole(): void;
-  /** Ends {@link cut}, {@link pause} and {@link blackhole}. */
+  /** Ends {@link cut}, {@link pause}, {@link slow} and {@link blackhole}. */
   heal(): void;
   close(): Promise<void>;
 }
@@ -59,6 +61,7 @@ export async function startTcpProxy(targetPort: number, port = 0): Promise<TcpPr
   const pairs = new Set<readonly [Socket, Socket]>();
   const harmed = new Set<readonly [Socket, Socket]>();
   let condition: "open" | "cut" | "paused" | "blackhole" = "open";
+  let slowness = { delayMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY };
 
   const destroy = (pair: readonly [Socket, Socket]) => {
     pairs.delete(pair);
@@ -76,18 +79,22 @@ export async function startTcpProxy(targetPort: number, port = 0): Promise<TcpPr
     pairs.add(pair);
     if (condition === "blackhole") harmed.add(pair);
     for (const [from, to] of [pair, [far, near]] as const) {
+      const line = delayLine(() => slowness);
       if (condition === "paused") from.pause();
       from.on("data", (chunk) => {
-        if (condition === "blackhole") harmed.add(pair);
-        else if (!to.write(chunk)) from.pause();
+        line(chunk.length, () => {
+          if (condition === "blackhole") harmed.add(pair);
+          else if (!to.destroyed && !to.write(chunk)) from.pause();
+        });
       });
       to.on("drain", () => {
         if (condition !== "paused") from.resume();
       });
       // A half-closed connection would look alive to the side that still writes.
-      from.on("end", () => to.end());
+      from.on("end", () => line(0, () => to.end()));
       from.on("error", () => destroy(pair));
-      from.on("close", () => destroy(pair));
+      // What is still held back was sent before the end: a slow line loses nothing.
+      from.on("close", () => line(0, () => destroy(pair)));
     }
   });
   const ownPort = await listen(server, port);
@@ -126,11 +133,49 @@ export async function startTcpProxy(targetPort: number, port = 0): Promise<TcpPr
     blackhole() {
       condition = "blackhole";
     },
+    slow(delayMs, bytesPerSecond) {
+      slowness = { delayMs, bytesPerSecond };
+    },
     heal() {
       condition = "open";
+      slowness = { delayMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY };
       for (const pair of [...harmed]) destroy(pair);
       eachSocket((socket) => socket.resume());
     },
     close,
+  };
+}
+
+/** How slow a line is: how long each byte is under way, and how many of them pass in a second. */
+interface Slowness {
+  delayMs: number;
+  bytesPerSecond: number;
+}
+
+/** Lets things happen in the order in which they were given, each as late as a line of such a slowness would let it. */
+function delayLine(slowness: () => Slowness): (sizeBytes: number, act: () => void) => void {
+  const waiting: { dueMs: number; act: () => void }[] = [];
+  let freeAtMs = 0;
+  const run = () => {
+    for (;;) {
+      const next = waiting[0];
+      if (next === undefined) return;
+      const waitMs = next.dueMs - performance.now();
+      if (waitMs > 0) {
+        setTimeout(run, waitMs);
+        return;
+      }
+      waiting.shift();
+      next.act();
+    }
+  };
+  return (sizeBytes, act) => {
+    const nowMs = performance.now();
+    const { delayMs, bytesPerSecond } = slowness();
+    freeAtMs = Math.max(freeAtMs, nowMs) + (sizeBytes * 1000) / bytesPerSecond;
+    const dueMs = freeAtMs + delayMs;
+    if (waiting.length === 0 && dueMs <= nowMs) return act();
+    waiting.push({ dueMs, act });
+    if (waiting.length === 1) run();
   };
 }

@@ -75,10 +75,24 @@ const results = {
   nothing: z.null().transform(() => undefined),
 };
 
-/** Starts a process that can be one peer; `stopEverything()` kills it. */
-export async function startPeer(): Promise<PeerProcess> {
+/** What is special about a peer's process. */
+export interface PeerProcessOptions {
+  /** How far its clock is ahead of the machine's, in ms; negative where it is behind. */
+  clockAheadMs?: number;
+  /** The user that it runs as, where this process may choose. */
+  uid?: number;
+}
+
+/**
+ * Starts a process that can be one peer; `stopEverything()` kills it.
+ *
+ * @param options what is special about it
+ */
+export async function startPeer({ clockAheadMs = 0, uid }: PeerProcessOptions = {}): Promise<PeerProcess> {
+  const clock = `const now = Date.now; Date.now = () => now() + ${clockAheadMs};`;
   const child = fork(fileURLToPath(new URL("peer-main.ts", import.meta.url)), [], {
-    execArgv: [],
+    execArgv: clockAheadMs === 0 ? [] : ["--import", `data:text/javascript,${encodeURIComponent(clock)}`],
+    ...(uid === undefined ? {} : { uid }),
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
   let stderr = "";

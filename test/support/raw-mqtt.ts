@@ -9,6 +9,8 @@ export interface RawMessage {
   text: string;
   retained: boolean;
   qos: number;
+  /** The broker marks it as sent once more (MQTT 3.1.1 §3.3.1.1). */
+  duplicate: boolean;
   atMs: number;
 }
 
@@ -53,7 +55,8 @@ export async function rawMqtt(url: string, options: IClientOptions = {}): Promis
   // Before the connection stands: a persistent session delivers its queue at once.
   client.on("message", (topic: string, payload: Buffer, packet: IPublishPacket) => {
     const text = payload.toString("utf8");
-    const message = { topic, payload, text, retained: packet.retain, qos: packet.qos, atMs: performance.now() };
+    const { retain: retained, qos, dup: duplicate } = packet;
+    const message = { topic, payload, text, retained, qos, duplicate, atMs: performance.now() };
     received.push(message);
     for (const tell of [...waiting]) tell(message);
   });

@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { onCleanup } from "./cleanup.ts";
 import { eventually } from "./eventually.ts";
 import { type PiOptions, preparePi } from "./pi-home.ts";
@@ -10,8 +12,12 @@ export interface PiTerminal {
   enter(line: string): void;
   /** Types without Enter. */
   type(text: string): void;
+  /** Presses a key by the name that tmux has for it, such as `C-o`. */
+  press(key: string): void;
   /** What stands on the screen. */
   screen(): string;
+  /** The same with the escape sequences of its colours. */
+  colouredScreen(): string;
   /** Waits until the screen holds a text. @throws Error with the screen when the time is up */
   untilShown(text: string | RegExp, timeoutMs?: number): Promise<void>;
   close(): void;
@@ -27,9 +33,22 @@ export function tmuxInstalled(): boolean {
   }
 }
 
+/** How the terminal is to be, and which of Pi's themes is used; 100 columns and 40 rows unless given. */
+export interface TerminalOptions extends PiOptions {
+  columns?: number;
+  rows?: number;
+  theme?: "dark" | "light";
+}
+
 /** Starts a Pi in a terminal of the given size. */
-export async function startPiTerminal(options: PiOptions & { columns?: number }): Promise<PiTerminal> {
+export async function startPiTerminal(options: TerminalOptions): Promise<PiTerminal> {
   const line = await preparePi(options, []);
+  if (options.theme !== undefined) {
+    await writeFile(
+      join(line.env.PI_CODING_AGENT_DIR ?? "", "settings.json"),
+      JSON.stringify({ theme: options.theme }),
+    );
+  }
   // A server of its own: nothing of the developer's tmux is touched.
   const socket = `pilink-${randomBytes(6).toString("hex")}`;
   const env = { ...line.env, TERM: "xterm-256color", LANG: "C.UTF-8" };
@@ -50,7 +69,7 @@ export async function startPiTerminal(options: PiOptions & { columns?: number })
     "-x",
     String(options.columns ?? 100),
     "-y",
-    "40",
+    String(options.rows ?? 40),
     "-c",
     line.cwd,
     process.execPath,
@@ -68,9 +87,11 @@ export async function startPiTerminal(options: PiOptions & { columns?: number })
       { timeoutMs },
     );
   };
-  await untilShown("escape interrupt");
+  await untilShown("escape interrupt", 30_000);
   return {
     type,
+    press: (key) => void tmux("send-keys", key),
+    colouredScreen: () => tmux("capture-pane", "-p", "-e"),
     enter(text) {
       type(text);
       tmux("send-keys", "Enter");
