@@ -1,7 +1,7 @@
 import type { InboxEntry, Peer } from "../peer/peer.ts";
+import { type Decision, decide } from "../peer/preferences.ts";
+import { count, describeSenders } from "../peer/texts.ts";
 import type { Carried } from "./connection.ts";
-import { type Decision, decide } from "./preferences.ts";
-import { count, describeSenders } from "./texts.ts";
 
 // Many that come at once are told in one notice.
 const noticeMs = 300;

@@ -1,14 +1,18 @@
 import { randomBytes } from "node:crypto";
 import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
 import type { InboxEntry, Peer } from "../peer/peer.ts";
-import { frameMessage } from "../protocol/frame.ts";
-import type { Decision } from "./preferences.ts";
+import type { Decision } from "../peer/preferences.ts";
+import { cleanLine } from "../protocol/clean.ts";
+import { bodyText, frameMessage } from "../protocol/frame.ts";
 
 /** The `customType` of a message from another agent in a Pi session. */
 export const messageType = "pilink";
 
 /** The `customType` of the request to act on what waits. */
 export const goType = "pilink-go";
+
+// What an answer is shown with: enough to know one's own message again.
+const answeredCharactersLimit = 80;
 
 /** The session that messages are put into. */
 export interface InjectionTarget {
@@ -155,7 +159,25 @@ function toSessionMessage(peer: Peer, entry: InboxEntry) {
     customType: messageType,
     content: frameMessage(facts, () => randomBytes(6).toString("hex")),
     display: true,
-    details: { ...entry.envelope, id, verified, late, network: peer.network, at: entry.atMs },
+    details: {
+      ...entry.envelope,
+      id,
+      verified,
+      late,
+      network: peer.network,
+      at: entry.atMs,
+      ...describeFor(peer, entry),
+    },
+  };
+}
+
+/** What the person is shown beside the message: who its sender is, and which own message it answers. */
+function describeFor(peer: Peer, { from, verified, re }: InboxEntry) {
+  const sender = verified ? peer.roster().find(({ name }) => name === from) : undefined;
+  const answered = re === null ? undefined : peer.sent().find(({ id }) => id === re);
+  return {
+    role: sender?.presence.role,
+    answered: answered && cleanLine(bodyText(answered.body), answeredCharactersLimit),
   };
 }
 

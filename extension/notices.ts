@@ -1,10 +1,14 @@
-import type { Peer, PeerEvents } from "../peer/peer.ts";
+import type { Peer, PeerEvents, RosterEntry, SentEntry } from "../peer/peer.ts";
+import { count } from "../peer/texts.ts";
 import { cleanLine } from "../protocol/clean.ts";
 import type { NoticeType } from "./connection.ts";
+import { Gathering } from "./gathering.ts";
 
 /** What following a peer needs. */
 export interface FollowPort {
   say(text: string, type: NoticeType): void;
+  /** The state of a message that this agent sent has moved on; `onChanged` follows. */
+  onSent(entry: SentEntry): void;
   /** Something has changed that is shown, or that the session should get. */
   onChanged(): void;
   /** Another life was granted this agent's name: it is in no network any more. */
@@ -12,6 +16,9 @@ export interface FollowPort {
 }
 
 type Listeners = { [Name in keyof PeerEvents]?: (...args: PeerEvents[Name]) => void };
+
+// More names than these are not read, but counted.
+const namesLimit = 3;
 
 const changing = [
   "message",
@@ -25,7 +32,8 @@ const changing = [
 ] as const satisfies readonly (keyof PeerEvents)[];
 
 /**
- * Tells the person what happens in the network, where it matters. Nothing of it enters the model's context.
+ * Tells the person what happens in the network, where it matters. Nothing of it enters the model's context. What several
+ * agents do at once is told in one notice.
  *
  * @returns ends it
  */
@@ -38,7 +46,11 @@ export function followPeer(peer: Peer, port: FollowPort): () => void {
     Reflect.apply(peer.events.on, peer.events, [name, relay]);
     ends.push(() => Reflect.apply(peer.events.off, peer.events, [name, relay]));
   };
-  const told = makeNotices(peer, port);
+  const moves = new Gathering<Move, RosterEntry>((kind, entries) => {
+    const { text, type } = describeMoves[kind](entries, peer.network);
+    port.say(text, type);
+  });
+  const told = makeNotices(peer, port, moves);
   listen("joined", told.joined);
   listen("departed", told.departed);
   listen("lost", told.lost);
@@ -47,35 +59,74 @@ export function followPeer(peer: Peer, port: FollowPort): () => void {
   listen("closed", told.closed);
   listen("displaced", told.displaced);
   listen("trouble", told.trouble);
+  listen("sent", (entry) => port.onSent(entry));
   for (const name of changing) listen(name, () => port.onChanged());
   return () => {
     for (const end of ends) end();
+    moves.tell();
   };
 }
 
-function makeNotices({ network }: Peer, port: FollowPort): Listeners {
+type Move = "joined" | "departed" | "lost";
+
+/** What is said of one agent, or of several that did the same at once. */
+const describeMoves: Record<Move, (entries: RosterEntry[], network: string) => { text: string; type: NoticeType }> = {
+  joined: (entries, network) => ({
+    text: `${nameAll(entries, true)} joined the network "${network}"${list(entries)}.`,
+    type: "info",
+  }),
+  departed: (entries, network) => ({
+    text: `${nameAll(entries)} left the network "${network}"${list(entries)}.`,
+    type: "info",
+  }),
+  lost: (entries, network) => ({
+    text:
+      entries.length === 1
+        ? `${nameAll(entries)} in the network "${network}" has lost its connection; it may return.`
+        : `${nameAll(entries)} in the network "${network}" have lost their connections and may return${list(entries)}.`,
+    type: "warning",
+  }),
+};
+
+function nameAll(entries: readonly RosterEntry[], withRole = false): string {
+  const [only] = entries;
+  if (only === undefined || entries.length > 1) return count(entries.length, "agent");
+  const { role } = only.presence;
+  return `"${only.name}"${withRole && role !== undefined ? ` (${cleanLine(role, 60)})` : ""}`;
+}
+
+function list(entries: readonly RosterEntry[]): string {
+  if (entries.length === 1) return "";
+  const shown = entries.slice(0, namesLimit).map(({ name }) => name);
+  const rest = entries.length - shown.length;
+  const last = rest > 0 ? `${rest} more` : shown.pop();
+  return `: ${shown.join(", ")} and ${last}`;
+}
+
+function makeNotices({ network }: Peer, port: FollowPort, moves: Gathering<Move, RosterEntry>): Listeners {
+  // What matters at once is not told before what led to it.
+  const sayNow: FollowPort["say"] = (text, type) => {
+    moves.tell();
+    port.say(text, type);
+  };
   return {
-    joined: ({ name, presence: { role } }) =>
-      port.say(
-        `"${name}"${role === undefined ? "" : ` (${cleanLine(role, 60)})`} joined the network "${network}".`,
-        "info",
-      ),
-    departed: ({ name, isHost }) => {
+    joined: (entry) => moves.add("joined", entry.name, entry),
+    departed: (entry) => {
       // What the host's departure means is told by `closed`.
-      if (!isHost) port.say(`"${name}" left the network "${network}".`, "info");
+      if (!entry.isHost) moves.add("departed", entry.name, entry);
     },
-    lost: ({ name, isHost }) => {
+    lost: (entry) => {
       // The loss of the host is told by `suspended` or `closed`.
-      if (!isHost) port.say(`"${name}" in the network "${network}" has lost its connection; it may return.`, "warning");
+      if (!entry.isHost) moves.add("lost", entry.name, entry);
     },
     suspended: ({ host }) =>
-      port.say(
+      sayNow(
         `Network host is offline: "${host}" of the network "${network}". Nothing can be sent until it returns.`,
         "warning",
       ),
-    resumed: ({ host }) => port.say(`The host "${host}" of the network "${network}" is back.`, "info"),
+    resumed: ({ host }) => sayNow(`The host "${host}" of the network "${network}" is back.`, "info"),
     closed: ({ reason }) =>
-      port.say(
+      sayNow(
         `This network is no longer available. Run /pilink setup to start or join a new network. ("${network}": ${cleanLine(reason, 200)}.)`,
         "warning",
       ),
@@ -83,6 +134,6 @@ function makeNotices({ network }: Peer, port: FollowPort): Listeners {
       port.onDisplaced();
       port.say(error.message, "error");
     },
-    trouble: (error) => port.say(error.message, "warning"),
+    trouble: (error) => sayNow(error.message, "warning"),
   };
 }

@@ -36,19 +36,28 @@ export class Chain {
    * @throws PilinkError `not-approved` where that is above the limit, because nobody can be asked
    */
   next(): Link {
+    const link = this.look();
+    if (link.hops <= hopsLimit) return link;
+    throw new PilinkError(
+      "not-approved",
+      `Nothing was sent: agents have passed messages on ${link.hops} times without a word of a person, and ${hopsLimit} is the limit. End here, or send again when no such message came for ${chainMs / 60_000} minutes.`,
+      { value: link.hops },
+    );
+  }
+
+  /** What the next message would carry, also above the limit: for a face that can ask a person. */
+  look(): Link {
     this.#forget();
     const strongest = this.#taken.reduce((held, taken) => (taken.hops > held.hops ? taken : held), {
       hops: -1,
       trace: "",
     });
-    if (strongest.hops < 0) return { hops: 0 };
-    const hops = strongest.hops + 1;
-    if (hops <= hopsLimit) return { hops, trace: strongest.trace };
-    throw new PilinkError(
-      "not-approved",
-      `Nothing was sent: agents have passed messages on ${hops} times without a word of a person, and ${hopsLimit} is the limit. End here, or send again when no such message came for ${chainMs / 60_000} minutes.`,
-      { value: hops },
-    );
+    return strongest.hops < 0 ? { hops: 0 } : { hops: strongest.hops + 1, trace: strongest.trace };
+  }
+
+  /** A person has spoken: what is sent from now on is the person's doing (hazard 15). */
+  restart(): void {
+    this.#taken.length = 0;
   }
 
   #forget(): void {

@@ -33,7 +33,7 @@ export class Restraint {
     if (recent.some((sending) => sending.text === text && nowMs - sending.atMs < repeatMs)) {
       return new PilinkError(
         "too-many",
-        `The same text was sent to "${to}" less than ${repeatMs / 1000} s ago. Do not send it again; an answer, if there is one, appears in this session.`,
+        `The same text was sent to "${to}" less than ${repeatMs / 1000} s ago. Do not send it again; an answer, if there is one, comes as a message.`,
         { value: to },
       );
     }

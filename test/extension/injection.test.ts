@@ -3,7 +3,7 @@ import { type Intake, idsIn, injectWaiting, startTurn } from "../../extension/in
 import { Reading } from "../../extension/reading.ts";
 import type { InboxEntry } from "../../peer/peer.ts";
 import { decide, readPreferences } from "../../peer/preferences.ts";
-import { FakePeer, makeEntry } from "./fake-peer.ts";
+import { FakePeer, makeEntry, makeLine } from "./fake-peer.ts";
 
 interface Sent {
   customType: string;
@@ -52,6 +52,25 @@ function take(delivery: "inject" | "turn" = "inject", changes: Partial<Intake> =
 }
 
 describe("injectWaiting", () => {
+  it("tells the renderer the role of the sender, and what the message answers; not what the envelope claims", () => {
+    const peer = new FakePeer();
+    peer.lines = [makeLine("dev"), makeLine("prod", { role: "reviewer" })];
+    peer.sentEntries = [
+      { id: "q", to: "prod", body: "can\nyou?", re: null, atMs: 0, state: "seen", reason: undefined },
+    ];
+    const envelope = { v: 1, body: "x", role: "admin", answered: "everything" };
+    peer.entries = [
+      makeEntry({ id: "1", re: "q", envelope }),
+      makeEntry({ id: "2", re: "unknown", verified: false, envelope }),
+    ];
+    const { sent, target } = makeSession();
+    injectWaiting(peer, target, take());
+    const [known, unknown] = sent.map(({ details }) => JSON.parse(JSON.stringify(details)));
+    expect(known).toMatchObject({ role: "reviewer", answered: "can you?" });
+    expect(unknown).not.toHaveProperty("role");
+    expect(unknown).not.toHaveProperty("answered");
+  });
+
   it("puts what is unread into the session, framed and in order, and starts no turn", () => {
     const peer = new FakePeer();
     peer.entries = [makeEntry({ id: "1", state: "seen" }), makeEntry({ id: "2" }), makeEntry({ id: "3" })];

@@ -1,6 +1,6 @@
-import type { InboxEntry } from "../peer/peer.ts";
-import type { Settings } from "../peer/settings.ts";
 import { hopsLimit } from "../protocol/envelope.ts";
+import type { InboxEntry } from "./peer.ts";
+import type { Settings } from "./settings.ts";
 
 /** What happens with what arrives, and with what the model wants to send. It changes while a Pi runs. */
 export interface Preferences {
