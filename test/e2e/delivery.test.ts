@@ -99,7 +99,9 @@ describe("delivery", () => {
       "please read one",
       "please read two",
     ]);
-    expect((await type(dev, "/pilink sent", "sent by")).message).toMatch(/read by its model — please read two/);
+    await eventually(async () =>
+      /read by its model — please read two/.test((await type(dev, "/pilink sent", "sent by")).message),
+    );
   });
 
   test("block: the sender is told, and nothing arrives [DEL-20]", async () => {
@@ -279,7 +281,9 @@ describe("the inbox and what was sent", () => {
     expect(answer.message).toMatchObject({ details: { re: first } });
     await type(prod, "/pilink reply the last one", /dev: received/);
     expect((await injected(dev, "the last one")).message).toMatchObject({ details: { re: second } });
-    expect((await type(dev, "/pilink sent", "2 messages sent")).message.match(/answered/g)).toHaveLength(2);
+    await eventually(
+      async () => (await type(dev, "/pilink sent", "2 messages sent")).message.match(/answered/g)?.length === 2,
+    );
     await send(dev, "prod", "to be cleared");
     await type(prod, "/pilink inbox clear", "Cleared 1 message from dev");
     expect((await type(prod, "/pilink go", "No message waits")).type).toBe("info");
