@@ -17,6 +17,8 @@ export interface FollowPort {
 
 type Listeners = { [Name in keyof PeerEvents]?: (...args: PeerEvents[Name]) => void };
 
+// Whoever sends waits 5 s for the answer: what is found out within them stands in the answer.
+const answeredMs = 6_000;
 // More names than these are not read, but counted.
 const namesLimit = 3;
 
@@ -50,6 +52,9 @@ export function followPeer(peer: Peer, port: FollowPort): () => void {
     const { text, type } = describeMoves[kind](entries, peer.network);
     port.say(text, type);
   });
+  const losses = new Gathering<"lost mail", SentEntry>((_kind, entries) => {
+    port.say(describeLosses(entries, peer.network), "warning");
+  });
   const told = makeNotices(peer, port, moves);
   listen("joined", told.joined);
   listen("departed", told.departed);
@@ -59,12 +64,28 @@ export function followPeer(peer: Peer, port: FollowPort): () => void {
   listen("closed", told.closed);
   listen("displaced", told.displaced);
   listen("trouble", told.trouble);
-  listen("sent", (entry) => port.onSent(entry));
+  listen("sent", (entry) => {
+    port.onSent(entry);
+    if (isLateLoss(entry, peer.status().clockOffsetMs)) losses.add("lost mail", entry.id, entry);
+  });
   for (const name of changing) listen(name, () => port.onChanged());
   return () => {
     for (const end of ends) end();
     moves.tell();
+    losses.tell();
   };
+}
+
+/** True for a message that its sender had been told is on its way, and that will not be delivered. */
+function isLateLoss({ state, atMs }: SentEntry, clockOffsetMs: number): boolean {
+  return (state === "denied" || state === "expired") && Date.now() + clockOffsetMs - atMs > answeredMs;
+}
+
+function describeLosses(entries: readonly SentEntry[], network: string): string {
+  const receivers = [...new Set(entries.map(({ to }) => to))];
+  const reasons = [...new Set(entries.map(({ reason }) => cleanLine(reason ?? "", 200)))].filter((text) => text !== "");
+  const what = `${count(entries.length, "message")} to ${receivers.slice(0, namesLimit).join(", ")}${receivers.length > namesLimit ? " and others" : ""}`;
+  return `${what} in the network "${network}" ${entries.length === 1 ? "was" : "were"} not delivered${reasons.length === 0 ? "" : `: ${reasons.slice(0, namesLimit).join("; ")}`}. /pilink sent lists what became of each.`;
 }
 
 type Move = "joined" | "departed" | "lost";

@@ -31,6 +31,26 @@ afterEach(() => {
 });
 
 describe("followPeer", () => {
+  it("tells in one notice what was on its way and will not be delivered, and nothing of what was told at once", () => {
+    vi.setSystemTime(100_000);
+    const { peer, said, end } = follow();
+    const entry = (id: string, changes: Partial<SentEntry>): SentEntry => ({
+      ...{ id, to: "prod", body: "x", re: null, atMs: 0, state: "expired", reason: 'another agent is "prod" now' },
+      ...changes,
+    });
+    peer.events.emit("sent", entry("1", { atMs: 99_000, state: "denied" }));
+    peer.events.emit("sent", entry("2", { state: "received" }));
+    vi.advanceTimersByTime(gatherMs);
+    expect(said).toEqual([]);
+    peer.events.emit("sent", entry("3", {}));
+    peer.events.emit("sent", entry("4", { to: "qa" }));
+    vi.advanceTimersByTime(gatherMs);
+    expect(said).toEqual([
+      'warning: 2 messages to prod, qa in the network "lab" were not delivered: another agent is "prod" now. /pilink sent lists what became of each.',
+    ]);
+    end();
+  });
+
   it("tells of one agent in a sentence of its own", () => {
     const { peer, said, end } = follow();
     peer.events.emit("joined", makeLine("prod", { role: "reviews\u001b[2J all" }));
