@@ -18,14 +18,19 @@ const needed = [
   "broker/managed.ts",
   // Node runs no TypeScript below node_modules: this is what the managed broker is there.
   "dist/broker/main.js",
+  "cli/pilink.js",
+  "dist/cli/main.js",
+  "dist/cli/background/main.js",
+  "dist/library/index.js",
+  "dist/library/index.d.ts",
   "docker-compose.yml",
   "docker-compose.tls.yml",
   ".env.example",
   "broker/mosquitto/config/mosquitto.conf",
 ];
 const allowed = [
-  /^(extension|peer|protocol|store|broker)\/[\w/-]+\.ts$/,
-  /^dist\/(peer|protocol|store|broker)\/[\w/-]+\.(js|js\.map|d\.ts)$/,
+  /^(extension|library|cli|mcp|peer|protocol|store|broker)\/[\w/-]+\.ts$/,
+  /^dist\/(library|cli|mcp|peer|protocol|store|broker)\/[\w/-]+\.(js|js\.map|d\.ts)$/,
   /^skills\/pilink\/SKILL\.md$/,
   /^broker\/mosquitto\/([\w/-]+\.(conf|acl)|README\.md)$/,
 ];

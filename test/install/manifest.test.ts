@@ -60,7 +60,9 @@ test("the skill has what Pi needs to offer it, is short, and names tools that ex
   expect(head).toMatch(/^name: pilink$/m);
   expect(/^description: (.+)$/m.exec(head)?.[1]?.length).toBeLessThanOrEqual(1_024);
   expect(body.length).toBeLessThan(3_000);
-  const tools = await readFile(join(projectFolder, "extension", "tools.ts"), "utf8");
-  const named = new Set(body.match(/pilink_\w+/g));
-  expect([...named].filter((name) => !tools.includes(`name: "${name}"`))).toEqual([]);
+  const sources = await Promise.all(
+    ["peer/model-tools.ts", "mcp/tools.ts"].map((path) => readFile(join(projectFolder, path), "utf8")),
+  );
+  const tools = new Set(sources.join().match(/(?<=")pilink_\w+(?=",)/g));
+  expect(new Set(body.match(/pilink_\w+/g))).toEqual(tools);
 });

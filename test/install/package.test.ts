@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { beforeAll, describe, expect, test } from "vitest";
 import { useStage } from "../e2e/stage.ts";
 import { preparePi } from "../support/pi-home.ts";
@@ -58,6 +60,31 @@ describe("the package", { timeout: 60_000 }, () => {
     for (const { command } of [byFolder, byFile]) {
       expect(command).toContain(`${join(place, "dist", "broker", "main.js")} {`);
     }
+  });
+
+  test("npm install pilink-mqtt for a program and a shell: without Pi, with types, with the MCP server", async () => {
+    const folder = join(stage.home().path, "program");
+    await mkdir(folder);
+    await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+    await npmInstall(folder, [tarball]);
+    const others = await readdir(join(folder, "node_modules"));
+    expect(others.filter((name) => peers.includes(name) || name === "typescript")).toEqual([]);
+    const options = { strict: true, skipLibCheck: false, noEmit: true, module: "nodenext", target: "es2024" };
+    const compilerOptions = { ...options, lib: ["es2024", "esnext.disposable"], types: ["node"] };
+    await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["program.ts"] }));
+    const program =
+      'import { joinNetwork } from "pilink-mqtt";\nconst join: Function = joinNetwork;\nconsole.log(join.name);\n';
+    await writeFile(join(folder, "program.ts"), program);
+    await runTool(join(projectFolder, "node_modules", ".bin", "tsc"), ["-p", folder], { cwd: folder });
+    expect(await runTool(process.execPath, ["program.ts"], { cwd: folder })).toBe("joinNetwork\n");
+    const pilink = join(folder, "node_modules", ".bin", "pilink");
+    expect(await runTool(pilink, ["--version"], { cwd: folder })).toBe(`${manifest.version}\n`);
+    const client = new Client({ name: "test", version: "1.0.0" });
+    const env = { ...npmEnvironment(), PILINK_HOME: join(folder, "home") };
+    await client.connect(new StdioClientTransport({ command: pilink, args: ["mcp"], cwd: folder, env }));
+    expect(client.getServerVersion()).toMatchObject({ name: "pilink", version: manifest.version });
+    expect((await client.listTools()).tools).toHaveLength(5);
+    await client.close();
   });
 
   test("pi install npm:pilink-mqtt", async () => {
