@@ -111,16 +111,20 @@ export class NetworkPeer implements AsyncIterable<Message>, AsyncDisposable {
     }
     const wake = new Wake(this.#peer);
     this.#wake = wake;
+    // On a full disk no mark can be written: the message stays unread, and is given out once all the same.
+    const given = new Set<string>();
     try {
       for (;;) {
-        const [entry] = this.#peer.unread();
+        const entry = this.#peer.unread().find(({ id }) => !given.has(id));
         if (entry !== undefined) {
+          given.add(entry.id);
           this.#chain.note(entry);
           this.#peer.markInjected([entry.id], this.#session);
           try {
             yield this.#toMessage(entry);
           } finally {
             this.#peer.markSeen([entry.id]);
+            if (!this.#peer.unread().includes(entry)) given.delete(entry.id);
           }
         } else if (this.#isOver()) return;
         else await wake.next();

@@ -8,13 +8,14 @@ import { removeOldRecords } from "./audit-retention.ts";
 import { readAuthorities } from "./certificate.ts";
 import { clearGhostRecord } from "./clearing.ts";
 import { reportDamage } from "./damage.ts";
-import { elect, settleTimes } from "./election.ts";
+import { elect, existingNetwork, settleTimes } from "./election.ts";
 import { type Admission, requestAdmission } from "./entrance.ts";
 import { HostRecords } from "./host-records.ts";
 import { type Description, type Identity, makePresence } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
 import { deleteSession, type LinkOptions } from "./link.ts";
 import { Membership } from "./membership.ts";
+import { findAgents } from "./networks.ts";
 import { Outbox } from "./outbox.ts";
 import type { EnterOptions, Peer } from "./peer.ts";
 import { requireOwnRecord, requireRights } from "./rights.ts";
@@ -122,6 +123,8 @@ function decline(options: EnterOptions, name: string, offer: string, reason: str
 async function becomeHost(entry: Entry): Promise<Membership> {
   const { options, network, name, epoch, state } = entry;
   const identity = makeIdentity(entry, { kind: "host", net: epoch, host: name });
+  // A new instance puts the files of the former one aside. It may still live, unless this peer itself was its host.
+  if (state.net !== null && state.net !== state.former) await requireNoHost(entry);
   await deleteSession(entry.connection);
   const { stay, wire, files } = await assemble(entry, identity, 0, options.about);
   try {
@@ -166,6 +169,16 @@ async function becomeHost(entry: Entry): Promise<Membership> {
   } catch (error) {
     await stay.leave();
     throw error;
+  }
+}
+
+/** @throws PilinkError `network-exists` where a host answers; what `findAgents` throws */
+async function requireNoHost({ options, network, connection, state }: Entry): Promise<void> {
+  const { username, password } = connection;
+  const place = { home: options.home, url: connection.url, username, password, ca: options.ca };
+  const [first] = (await findAgents(place, network)) ?? [];
+  if (first?.isHost === true && first.isAnswering && first.record.epoch !== state.former) {
+    throw existingNetwork(network, first.name);
   }
 }
 
