@@ -24,9 +24,11 @@ export default function pilink(pi: ExtensionAPI): void {
   }
   let loading: Promise<Session> | undefined;
   let session: Session | undefined;
+  // A person may enter a network in the middle of a run, which began before anything was loaded.
+  const phase = { isRunning: false, isCompacting: false };
   const load = (): Promise<Session> => {
     loading ??= import("./session.ts").then((module) => {
-      session = new module.Session(pi);
+      session = new module.Session(pi, phase);
       return session;
     });
     return loading;
@@ -82,17 +84,29 @@ export default function pilink(pi: ExtensionAPI): void {
     releaseCopy(ownPath);
     await session?.detach(reason);
   });
-  pi.on("session_before_compact", () => session?.noteCompacting(true));
-  pi.on("session_compact", () => session?.noteCompacting(false));
-  pi.on("session_compact_failed", () => session?.noteCompacting(false));
-  pi.on("agent_start", () => session?.noteRunning(true));
-  pi.on("agent_settled", () => session?.noteRunning(false));
+  const noteCompacting = (isCompacting: boolean) => {
+    phase.isCompacting = isCompacting;
+    session?.noteCompacting(isCompacting);
+  };
+  const noteRunning = (isRunning: boolean) => {
+    phase.isRunning = isRunning;
+    session?.noteRunning(isRunning);
+  };
+  pi.on("session_before_compact", () => noteCompacting(true));
+  pi.on("session_compact", () => noteCompacting(false));
+  pi.on("session_compact_failed", () => noteCompacting(false));
+  pi.on("agent_start", () => noteRunning(true));
+  pi.on("turn_end", ({ message }) => {
+    if (!hasFailed(message)) session?.noteTurnEnd();
+  });
+  pi.on("agent_settled", () => noteRunning(false));
+  pi.on("session_tree", () => session?.noteTree());
   pi.on("input", ({ source }) => {
     if (source !== "extension") session?.reading.restart();
   });
   pi.on("context", ({ messages }) => session?.noteRequest(messages));
   pi.on("message_start", ({ message }) => {
-    if (message.role === "assistant") session?.noteAnswer();
+    if (message.role === "assistant" && !hasFailed(message)) session?.noteAnswer();
   });
   pi.on("model_select", ({ model }) => findCarried()?.connection?.peer.describe({ model: model.id }));
 }
@@ -106,6 +120,11 @@ function refuseSecondCopy(pi: ExtensionAPI, other: string): void {
       "warning",
     );
   });
+}
+
+/** A request that failed before its answer began has a message of the model as well, which says that. */
+function hasFailed(message: object): boolean {
+  return "stopReason" in message && (message.stopReason === "error" || message.stopReason === "aborted");
 }
 
 /** What is wrong with the installation is told once, not with every new session. */

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
-import type { InboxEntry, Peer } from "../peer/peer.ts";
+import type { InboxEntry, Peer, RosterEntry, SentEntry } from "../peer/peer.ts";
 import type { Decision } from "../peer/preferences.ts";
 import { cleanLine } from "../protocol/clean.ts";
 import { bodyText, frameMessage } from "../protocol/frame.ts";
@@ -24,16 +24,9 @@ export interface InjectionTarget {
 export interface Intake {
   /** False while a run of the model is active. */
   isIdle: boolean;
-  /** True while messages that were given to the run as steering have not reached its model. */
-  isSteering: boolean;
+  /** True at the end of a turn of the run: only then what steers it is in it at once. */
+  isTurnEnd: boolean;
   decide(entry: InboxEntry): Decision;
-}
-
-/** What was put into a session. */
-export interface Injected {
-  entries: InboxEntry[];
-  /** The id of the last message that steers the run, if one does. */
-  steering: string | undefined;
 }
 
 /**
@@ -42,36 +35,43 @@ export interface Injected {
  *
  * Several that start a turn arrive as one: Pi would otherwise start one for each. While a run is active only answers
  * to what this agent asked go into it; what else starts a turn waits for its end, unread.
+ *
+ * @returns what was put into it
  */
-export function injectWaiting(peer: Peer, target: InjectionTarget, intake: Intake): Injected {
-  const nothing: Injected = { entries: [], steering: undefined };
+export function injectWaiting(peer: Peer, target: InjectionTarget, intake: Intake): InboxEntry[] {
   const waiting = peer.unread().flatMap((entry) => {
     const { delivery } = intake.decide(entry);
     return delivery === "hold" ? [] : [{ entry, startsTurn: delivery === "turn" && peer.state === "active" }];
   });
-  if (waiting.length === 0) return nothing;
+  if (waiting.length === 0) return [];
   const all = waiting.map(({ entry }) => entry);
-  const starting = waiting.filter(({ startsTurn }) => startsTurn);
+  const starting = waiting.flatMap(({ entry, startsTurn }) => (startsTurn ? [entry] : []));
   if (intake.isIdle) {
     put(peer, target, all, starting.length > 0);
-    return { entries: all, steering: undefined };
+    return all;
   }
-  if (!intake.isSteering && starting.some(({ entry }) => isAnswer(peer, entry))) {
+  if (intake.isTurnEnd && holdsAnswer(peer, starting)) {
     steer(peer, target, all);
-    return { entries: all, steering: all.at(-1)?.id };
+    return all;
   }
-  const quiet = waiting.filter(({ startsTurn }) => !startsTurn).map(({ entry }) => entry);
-  if (quiet.length === 0) return nothing;
-  put(peer, target, quiet, false);
-  return { entries: quiet, steering: undefined };
+  const quiet = waiting.flatMap(({ entry, startsTurn }) => (startsTurn ? [] : [entry]));
+  if (quiet.length > 0) put(peer, target, quiet, false);
+  return quiet;
+}
+
+/** Puts messages that a model has read into a session that does not hold them: it was another session's model. */
+export function giveAgain(peer: Peer, target: InjectionTarget, entries: readonly InboxEntry[]): void {
+  const read = entries.filter(({ state }) => state === "seen" || state === "replied");
+  if (read.length > 0) put(peer, target, read, false);
 }
 
 function put(peer: Peer, { pi, ctx }: InjectionTarget, entries: InboxEntry[], startsTurn: boolean): void {
   const fresh = dropPresent(ctx, entries);
+  const known = whatIsKnown(peer, fresh);
   for (const entry of fresh) {
     const triggerTurn = startsTurn && entry === fresh.at(-1);
     pi.sendMessage(
-      toSessionMessage(peer, entry),
+      toSessionMessage(peer, entry, known),
       triggerTurn ? { triggerTurn, deliverAs: "followUp" } : { triggerTurn },
     );
   }
@@ -80,7 +80,9 @@ function put(peer: Peer, { pi, ctx }: InjectionTarget, entries: InboxEntry[], st
 
 /** Pi gives a run one steering message at a time, each with a request of its own: so these are one message. */
 function steer(peer: Peer, { pi, ctx }: InjectionTarget, entries: InboxEntry[]): void {
-  const messages = dropPresent(ctx, entries).map((entry) => toSessionMessage(peer, entry));
+  const fresh = dropPresent(ctx, entries);
+  const known = whatIsKnown(peer, fresh);
+  const messages = fresh.map((entry) => toSessionMessage(peer, entry, known));
   const [first, ...more] = messages;
   if (first !== undefined) {
     const message = {
@@ -106,8 +108,9 @@ function dropPresent(ctx: InjectionTarget["ctx"], entries: InboxEntry[]): InboxE
   return entries.filter(({ id }) => !present.has(id));
 }
 
-function isAnswer(peer: Peer, { re }: InboxEntry): boolean {
-  return re !== null && peer.sent().some(({ id }) => id === re);
+function holdsAnswer(peer: Peer, entries: readonly InboxEntry[]): boolean {
+  const answered = new Set(entries.flatMap(({ re }) => (re === null ? [] : [re])));
+  return answered.size > 0 && peer.sent().some(({ id }) => answered.has(id));
 }
 
 /**
@@ -152,7 +155,21 @@ export function splitDetails(details: unknown): unknown[] {
   return Array.isArray(details.batch) ? details.batch : [];
 }
 
-function toSessionMessage(peer: Peer, entry: InboxEntry) {
+/** What a message is told beside its own words from. Looked up once for many: each list may hold thousands. */
+interface Known {
+  lines: ReadonlyMap<string, RosterEntry>;
+  sent: ReadonlyMap<string, SentEntry>;
+}
+
+function whatIsKnown(peer: Peer, entries: readonly InboxEntry[]): Known {
+  const sent = entries.some(({ re }) => re !== null) ? peer.sent() : [];
+  return {
+    lines: new Map(peer.roster().map((line) => [line.name, line])),
+    sent: new Map(sent.map((entry) => [entry.id, entry])),
+  };
+}
+
+function toSessionMessage(peer: Peer, entry: InboxEntry, known: Known) {
   const { id, from, verified, re, type, body, late } = entry;
   const facts = { network: peer.network, id, from, verified, re, type, body, late };
   return {
@@ -166,15 +183,15 @@ function toSessionMessage(peer: Peer, entry: InboxEntry) {
       late,
       network: peer.network,
       at: entry.atMs,
-      ...describeFor(peer, entry),
+      ...describeFor(known, entry),
     },
   };
 }
 
 /** What the person is shown beside the message: who its sender is, and which own message it answers. */
-function describeFor(peer: Peer, { from, verified, re }: InboxEntry) {
-  const sender = verified ? peer.roster().find(({ name }) => name === from) : undefined;
-  const answered = re === null ? undefined : peer.sent().find(({ id }) => id === re);
+function describeFor({ lines, sent }: Known, { from, verified, re }: InboxEntry) {
+  const sender = verified && from !== undefined ? lines.get(from) : undefined;
+  const answered = re === null ? undefined : sent.get(re);
   return {
     role: sender?.presence.role,
     answered: answered && cleanLine(bodyText(answered.body), answeredCharactersLimit),

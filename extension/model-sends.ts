@@ -10,7 +10,7 @@ import type { Reading } from "./reading.ts";
 export interface SendScene {
   peer: Peer;
   preferences: Preferences;
-  ctx: Pick<ExtensionContext, "hasUI" | "ui">;
+  ctx: Pick<ExtensionContext, "hasUI"> & { ui: Pick<ExtensionContext["ui"], "confirm"> };
   signal: AbortSignal | undefined;
   /** Called with true when the person is asked, and with false when that is over. */
   onAsking(isAsking: boolean): void;
@@ -33,12 +33,17 @@ export class ModelSends {
    */
   async send(message: ModelMessage, scene: SendScene): Promise<SendOutcome[]> {
     const { peer, signal } = scene;
-    const { open, refused } = restrain(peer, this.#restraint, message);
+    const asked = restrain(peer, this.#restraint, message);
+    if (asked.open.length === 0 && asked.refused.length > 0) return asked.refused;
+    await this.#approve(asked.open, message.body, scene);
+    // Tools run side by side, and a person takes time: others may have been sent, and have joined, since.
+    const { open, refused: late } = restrain(peer, this.#restraint, { ...message, to: asked.open });
+    const refused = [...asked.refused, ...late];
     if (open.length === 0 && refused.length > 0) return refused;
-    await this.#approve(open, message.body, scene);
     for (const to of open) this.#restraint.note(to, message.body);
     const sent = await peer.send({
-      to: message.to === "all" && refused.length === 0 ? "all" : open,
+      // To "all" where nobody is here says that.
+      to: open.length === 0 ? "all" : open,
       body: message.body,
       re: message.re,
       ...this.#reading.next(),

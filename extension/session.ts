@@ -19,7 +19,7 @@ import {
 } from "./connection.ts";
 import { Footer } from "./footer.ts";
 import { HeldNotices } from "./held.ts";
-import { idsIn, injectWaiting, startTurn } from "./injection.ts";
+import { giveAgain, idsIn, injectWaiting, startTurn } from "./injection.ts";
 import { showMark } from "./mark.ts";
 import { ModelSends } from "./model-sends.ts";
 import { followPeer } from "./notices.ts";
@@ -52,15 +52,18 @@ export class Session implements Attachment {
   #ctx: ExtensionContext | undefined;
   #followed: Peer | undefined;
   #toolsOf: Peer | undefined;
-  #isCompacting = false;
-  #isRunning = false;
+  #isCompacting: boolean;
+  #isRunning: boolean;
+  #isTurnEnd = false;
   #isAsking = false;
-  #steering: string | undefined;
   #retry: NodeJS.Timeout | undefined;
   #settling: NodeJS.Timeout | undefined;
 
-  constructor(pi: ExtensionAPI) {
+  /** @param phase what the session is doing as this begins */
+  constructor(pi: ExtensionAPI, { isRunning, isCompacting }: { isRunning: boolean; isCompacting: boolean }) {
     this.#pi = pi;
+    this.#isRunning = isRunning;
+    this.#isCompacting = isCompacting;
   }
 
   /** What this Pi carries from session to session. */
@@ -103,13 +106,7 @@ export class Session implements Attachment {
     carried.attachment = undefined;
     const { peer } = carried.connection ?? {};
     // A reloaded session keeps its messages; any other end takes along what no model has read (hazard 13).
-    if (peer !== undefined && ctx !== undefined && reason !== "reload") {
-      try {
-        peer.releaseSession(ctx.sessionManager.getSessionId());
-      } catch (error) {
-        this.say(describeFault(error), "warning");
-      }
-    }
+    if (peer !== undefined && ctx !== undefined && reason !== "reload") this.#release(peer, ctx);
     if (reason === "quit") await endCarried(carried, quitLimitMs);
   }
 
@@ -246,6 +243,7 @@ export class Session implements Attachment {
     this.reading.restart();
     const entries = peer.inbox().filter((entry) => (id === undefined ? isPending(entry) : entry.id === id));
     if (entries.length === 0) return [];
+    if (this.#ctx !== undefined) giveAgain(peer, { pi: this.#pi, ctx: this.#ctx }, entries);
     const wanted = new Set(entries.map((entry) => entry.id));
     this.#inject(peer, (entry) => ({ delivery: wanted.has(entry.id) ? "inject" : "hold", because: "delivery" }));
     startTurn(this.#pi, entries, peer.state === "active");
@@ -271,16 +269,32 @@ export class Session implements Attachment {
 
   noteRunning(isRunning: boolean): void {
     this.#isRunning = isRunning;
-    // A run that ended has taken its steering, or gives it to the next one.
     clearTimeout(this.#settling);
     this.#settling = undefined;
     if (!isRunning) {
-      this.#steering = undefined;
       this.#settling = setTimeout(() => {
         this.#settling = undefined;
         this.refresh();
       }, settlingMs).unref();
     }
+    this.refresh();
+  }
+
+  /**
+   * A turn of the run is over, and Pi is about to take what steers the next one. At any other moment that would wait in
+   * Pi's queue, which the person's Esc clears.
+   */
+  noteTurnEnd(): void {
+    this.#isTurnEnd = true;
+    this.refresh();
+    this.#isTurnEnd = false;
+  }
+
+  /** The person went to another place in the session: what no model has read, and stands elsewhere in it, comes along. */
+  noteTree(): void {
+    const { peer } = this.#carried.connection ?? {};
+    if (peer === undefined || this.#ctx === undefined) return;
+    this.#release(peer, this.#ctx);
     this.refresh();
   }
 
@@ -290,7 +304,6 @@ export class Session implements Attachment {
     const { peer } = this.#carried.connection ?? {};
     if (peer === undefined) return;
     const ids = idsIn(messages);
-    if (this.#steering !== undefined && ids.includes(this.#steering)) this.#steering = undefined;
     this.reading.noteRequest(peer, ids);
   }
 
@@ -312,6 +325,14 @@ export class Session implements Attachment {
       onChanged: () => carried.attachment?.refresh(),
       onDisplaced: () => this.#forget(),
     });
+  }
+
+  #release(peer: Peer, ctx: ExtensionContext): void {
+    try {
+      peer.releaseSession(ctx.sessionManager.getSessionId());
+    } catch (error) {
+      this.say(describeFault(error), "warning");
+    }
   }
 
   #forget(): void {
@@ -337,9 +358,8 @@ export class Session implements Attachment {
   #inject(peer: Peer, decision = (entry: InboxEntry): Decision => this.#held.decide(entry)): void {
     if (this.#ctx === undefined || peer.status().unread === 0) return;
     if (this.canTake()) {
-      const intake = { isIdle: this.#ctx.isIdle(), isSteering: this.#steering !== undefined, decide: decision };
-      const { steering } = injectWaiting(peer, { pi: this.#pi, ctx: this.#ctx }, intake);
-      if (steering !== undefined) this.#steering = steering;
+      const intake = { isIdle: this.#ctx.isIdle(), isTurnEnd: this.#isTurnEnd, decide: decision };
+      injectWaiting(peer, { pi: this.#pi, ctx: this.#ctx }, intake);
       return;
     }
     clearTimeout(this.#retry);

@@ -97,7 +97,9 @@ function merge(layers: readonly Layer[]): Omit<ResolvedSettings, "notes"> {
     for (const key of settingKeys) {
       sources[key] ??= "default";
       if (settings[key] === undefined) continue;
-      Object.assign(values, { [key]: settings[key] });
+      // Each peer by itself: whom the person has blocked is blocked also where a folder says something of another one.
+      const value = key === "deliveries" ? { ...values.deliveries, ...settings.deliveries } : settings[key];
+      Object.assign(values, { [key]: value });
       sources[key] = source;
       if (key === "name") isNameChosen = !isRemembered;
     }

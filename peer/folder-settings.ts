@@ -21,21 +21,38 @@ export function readFolderSettings(folder: string, trust: FolderTrust): { settin
   }
   const settings = checkFolderSettings(readJsonFile(path) ?? {}, path);
   if (trust === "granted") return { settings, notes: [] };
-  const { delivery, deliveries: each, ...rest } = settings;
-  const calm = Object.entries(each ?? {}).filter(([, value]) => value !== "turn");
-  const asksTurns = delivery === "turn" || calm.length < Object.keys(each ?? {}).length;
+  const { calm, ignored } = holdBack(settings);
   return {
-    settings: {
-      ...rest,
-      ...(delivery === undefined || delivery === "turn" ? {} : { delivery }),
-      ...(each === undefined ? {} : { deliveries: Object.fromEntries(calm) }),
-    },
-    notes: asksTurns
-      ? [
-          `${path} asks for the delivery "turn"; that was ignored, because nobody has said that this folder is trusted (/trust).`,
-        ]
-      : [],
+    settings: calm,
+    notes:
+      ignored.length === 0
+        ? []
+        : [
+            `${path} asks for ${ignored.join(", ")}; that was ignored, because nobody has said that this folder is trusted (/trust).`,
+          ],
   };
+}
+
+/**
+ * Leaves out what would let more in, or out, than the person has set: who cloned a folder has not read its file. What
+ * holds more back harms nobody.
+ */
+function holdBack(settings: Settings): { calm: Settings; ignored: string[] } {
+  const { delivery, deliveries, confirm, acceptUnverified, auditDays, ...rest } = settings;
+  const calm: Settings = rest;
+  const ignored: string[] = [];
+  if (delivery === "hold") calm.delivery = delivery;
+  else if (delivery !== undefined) ignored.push(`"delivery": "${delivery}"`);
+  if (confirm === true) calm.confirm = confirm;
+  else if (confirm !== undefined) ignored.push('"confirm": false');
+  if (acceptUnverified === false) calm.acceptUnverified = acceptUnverified;
+  else if (acceptUnverified !== undefined) ignored.push('"acceptUnverified": true');
+  if (auditDays !== undefined) ignored.push('"auditDays"');
+  if (deliveries === undefined) return { calm, ignored };
+  const isCalm = (value: string) => value === "hold" || value === "block";
+  const entries = Object.entries(deliveries);
+  ignored.push(...entries.flatMap(([peer, value]) => (isCalm(value) ? [] : [`"${value}" for "${peer}"`])));
+  return { calm: { ...calm, deliveries: Object.fromEntries(entries.filter(([, value]) => isCalm(value))) }, ignored };
 }
 
 /**

@@ -32,6 +32,8 @@ export const inboxLineSchema = z.discriminatedUnion("op", [
   z.object({ op: z.literal("passed"), fromBox: z.string() }),
   // One that was not taken came: later ones of its sender need not wait for it, also not after a restart.
   z.object({ op: z.literal("skipped"), fromBox: z.string(), seq: z.int(), base: z.int() }),
+  // Its sender's record came later than the message itself.
+  z.object({ op: z.literal("verified"), id: idSchema }),
   z.object({ op: z.literal("attention"), id: idSchema, attention: z.enum(["read", "cleared"]) }),
   z.object({
     op: z.literal("state"),
@@ -54,6 +56,7 @@ export class Inbox {
   readonly #held = new Map<string, InboxEntry>();
   readonly #orders = new Map<string, PairOrder<InboxEntry>>();
   readonly #released: InboxEntry[] = [];
+  #isClosed = false;
   // A view of the released ones: with thousands of messages a search at each one would be felt.
   #unread = new Set<InboxEntry>();
 
@@ -62,9 +65,8 @@ export class Inbox {
     this.#journal = opened.journal;
     for (const line of opened.lines) this.#replay(line);
     // The session that had taken them ended together with the life before this one (hazard 13).
-    for (const entry of this.#held.values()) {
-      if (entry.state === "injected") this.#setState(entry, "unread", undefined);
-    }
+    const injected = [...this.#held.values()].filter(({ state }) => state === "injected");
+    this.#setStates(injected, () => ({ state: "unread", session: undefined }));
     this.#findUnread();
   }
 
@@ -145,15 +147,14 @@ export class Inbox {
    * Moves messages forward.
    *
    * @returns those that were not in that state yet
+   * @throws PilinkError `state-unusable` where the disk does not take one; until a restart all are in that state
    */
   mark(ids: string[], state: "injected" | "seen" | "replied", session?: string): InboxEntry[] {
-    const moved: InboxEntry[] = [];
-    for (const id of ids) {
+    const moved = [...new Set(ids)].flatMap((id) => {
       const entry = this.#held.get(id);
-      if (entry === undefined || readerStates.indexOf(entry.state) >= readerStates.indexOf(state)) continue;
-      this.#setState(entry, state, session ?? entry.session);
-      moved.push(entry);
-    }
+      return entry === undefined || readerStates.indexOf(entry.state) >= readerStates.indexOf(state) ? [] : [entry];
+    });
+    this.#setStates(moved, (entry) => ({ state, session: session ?? entry.session }));
     return moved;
   }
 
@@ -162,16 +163,23 @@ export class Inbox {
     for (const id of ids) {
       const entry = this.#held.get(id);
       if (entry === undefined || entry.attention === attention || entry.attention === "cleared") continue;
-      this.#journal.append({ op: "attention", id, attention });
+      this.#write({ op: "attention", id, attention });
       entry.attention = attention;
     }
   }
 
-  /** What a session took and no model has seen is unread again (hazard 13). */
+  /**
+   * What a session took and no model has seen is unread again (hazard 13).
+   *
+   * @throws PilinkError `state-unusable` where the disk does not take it; it is unread all the same, also after a restart
+   */
   releaseSession(session: string): InboxEntry[] {
     const released = this.#released.filter((entry) => entry.state === "injected" && entry.session === session);
-    for (const entry of released) this.#setState(entry, "unread", undefined);
-    this.#findUnread();
+    try {
+      this.#setStates(released, () => ({ state: "unread", session: undefined }));
+    } finally {
+      this.#findUnread();
+    }
     return released;
   }
 
@@ -180,15 +188,33 @@ export class Inbox {
     return this.#journal.flush();
   }
 
+  /** Notes that the sender of a message is known after all. */
+  verify(id: string): void {
+    const entry = this.#held.get(id);
+    if (entry === undefined) return;
+    entry.verified = true;
+    this.#write({ op: "verified", id });
+  }
+
   close(): void {
+    this.#isClosed = true;
     this.#journal.close();
   }
 
-  #setState(entry: InboxEntry, state: InboxEntry["state"], session: string | undefined): void {
-    this.#journal.append({ op: "state", id: entry.id, state, ...(session === undefined ? {} : { session }) });
-    entry.state = state;
-    entry.session = session;
-    if (state !== "unread") this.#unread.delete(entry);
+  /** First in memory: what a session has must not be given to it again because the disk does not take the note of it. */
+  #setStates(entries: readonly InboxEntry[], next: (entry: InboxEntry) => Pick<InboxEntry, "state" | "session">): void {
+    for (const entry of entries) {
+      Object.assign(entry, next(entry));
+      if (entry.state !== "unread") this.#unread.delete(entry);
+    }
+    for (const { id, state, session } of entries) {
+      this.#write({ op: "state", id, state, ...(session === undefined ? {} : { session }) });
+    }
+  }
+
+  /** What is done with a message once its network has ended is nobody's business but this session's. */
+  #write(line: InboxLine): void {
+    if (!this.#isClosed) this.#journal.append(line);
   }
 
   #findUnread(): void {
@@ -216,6 +242,9 @@ export class Inbox {
       this.#release(this.#orders.get(line.fromBox)?.giveUp() ?? []);
     } else if (line.op === "skipped") {
       this.#release(this.#orderOf(line.fromBox).skip(line.seq, line.base));
+    } else if (line.op === "verified") {
+      const entry = this.#held.get(line.id);
+      if (entry !== undefined) entry.verified = true;
     } else if (line.op === "attention") {
       const entry = this.#held.get(line.id);
       if (entry !== undefined) entry.attention = line.attention;

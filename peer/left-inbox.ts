@@ -19,7 +19,8 @@ export interface LeftInbox {
 }
 
 /**
- * Opens the inbox of a peer that has ended.
+ * Opens the inbox of a peer that has ended, for a process that ends soon: where that peer was killed, the lock is not
+ * released but dies with this process.
  *
  * @param path its state folder
  * @param box the box that the messages were for: a later peer of the same name and folder may have another

@@ -63,9 +63,11 @@ export class Membership implements Peer {
   async send(outgoing: Outgoing): Promise<SendOutcome[]> {
     requireActive(this.#stay.parts.identity, this.state);
     const outcomes = await this.#stay.sending.send(outgoing);
-    const answered = outgoing.re ?? null;
-    const wasSent = outcomes.some(({ state }) => state !== "refused");
-    if (answered !== null && wasSent) this.#stay.reception.mark([answered], "replied");
+    const answered = outgoing.re ?? undefined;
+    const asker = answered === undefined ? undefined : this.#stay.parts.inbox.get(answered)?.from;
+    // What refers to a message and goes to others only has not answered it.
+    const isAnswer = outcomes.some(({ to, state }) => state !== "refused" && to === asker);
+    if (answered !== undefined && isAnswer) this.#stay.reception.mark([answered], "replied");
     return outcomes;
   }
 

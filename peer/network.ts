@@ -58,6 +58,9 @@ interface Entry {
   isDead: (name: string, epoch: string) => Promise<boolean>;
 }
 
+// Retained records come within milliseconds of the subscription.
+const recordsLimitMs = 1_000;
+
 type Outcome =
   | { kind: "entered"; membership: Membership }
   | { kind: "taken"; offer: string | undefined; reason: string };
@@ -211,6 +214,7 @@ async function enterAdmitted(entry: Entry, admission: Extract<Admission, { kind:
     await stay.announce();
     await requireOwnRecord(wire, identity);
     stay.begin();
+    await stay.reception.settleEarly(recordsLimitMs);
     stay.outlet.inBackground(tidy(entry));
     stay.outlet.inBackground(reportDamage(files));
     return new Membership(stay);

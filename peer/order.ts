@@ -33,7 +33,9 @@ export class PairOrder<Item> {
    * @param base the lowest number that its sender has not seen settled
    */
   push(seq: number, base: number, item: Item): OrderStep<Item> {
-    if (seq < this.#next) return { released: [item], late: true, missing: this.#missing() };
+    // Two with one number are no honest sender's; neither may hide the other.
+    const isTaken = this.#waiting.get(seq) !== undefined;
+    if (seq < this.#next || isTaken) return { released: [item], late: true, missing: this.#missing() };
     return { released: this.#place(seq, base, item), late: false, missing: this.#missing() };
   }
 
@@ -43,7 +45,7 @@ export class PairOrder<Item> {
    * @returns what may be shown now
    */
   skip(seq: number, base: number): Item[] {
-    return seq < this.#next ? [] : this.#place(seq, base, undefined);
+    return seq < this.#next || this.#waiting.has(seq) ? [] : this.#place(seq, base, undefined);
   }
 
   #place(seq: number, base: number, item: Item | undefined): Item[] {

@@ -36,6 +36,10 @@ export interface ReceptionPort {
 export class Reception {
   readonly #port: ReceptionPort;
   readonly #gapTimers = new Map<string, NodeJS.Timeout>();
+  // What came before the records of who is here.
+  readonly #early = new Set<string>();
+  #onEarlyKnown: (() => void) | undefined;
+  #isSettled = false;
   readonly #askedMs = new Map<string, number>();
   // A settled message is not repeated by its sender: what was lost with the connection has to be said again.
   readonly #unsent = new Map<string, { to: string; receipt: Receipt }>();
@@ -43,6 +47,39 @@ export class Reception {
   constructor(port: ReceptionPort) {
     this.#port = port;
     for (const box of port.inbox.waitingBoxes()) this.#startGapTimer(box);
+  }
+
+  /** Looks again for the senders of what came before the records of who is here. */
+  recheckEarly(): void {
+    for (const id of this.#early) {
+      const { from, fromEpoch, fromBox } = this.#port.inbox.get(id)?.envelope ?? {};
+      if (typeof from !== "string" || typeof fromEpoch !== "string" || typeof fromBox !== "string") continue;
+      if (this.#port.roster.recall(from, fromEpoch, fromBox) === undefined) continue;
+      this.#early.delete(id);
+      try {
+        this.#port.inbox.verify(id);
+      } catch (error) {
+        this.#port.onDiskFault(error);
+      }
+    }
+    if (this.#early.size === 0) this.#onEarlyKnown?.();
+  }
+
+  /**
+   * A broker delivers what it kept for this peer before the records of who is here: waits until the senders are known.
+   *
+   * @param limitMs then the rest is from nobody that is known
+   */
+  async settleEarly(limitMs: number): Promise<void> {
+    if (this.#early.size > 0) {
+      const over = Promise.withResolvers<void>();
+      const timer = setTimeout(over.resolve, limitMs);
+      this.#onEarlyKnown = over.resolve;
+      await over.promise;
+      clearTimeout(timer);
+    }
+    this.#isSettled = true;
+    this.#early.clear();
   }
 
   /** Takes a payload from the own inbox. @throws PilinkError the reason to reject it */
@@ -67,6 +104,9 @@ export class Reception {
       this.#port.onDiskFault(error);
       return;
     }
+    if (accepted.kind === "new" && payload.kind === "envelope" && !verified && !this.#isSettled) {
+      this.#early.add(accepted.id);
+    }
     if (accepted.kind === "new") this.#port.audit.noteIn(accepted.id, verified, payload);
     if (payload.kind === "envelope") this.#acknowledge(payload.envelope, accepted);
     if (accepted.kind === "new") for (const entry of accepted.released) this.#port.onMessage(entry);
@@ -88,16 +128,19 @@ export class Reception {
 
   /** Moves messages forward, and tells their senders. */
   mark(ids: string[], state: "injected" | "seen" | "replied", session?: string): void {
-    try {
-      for (const entry of this.#port.inbox.mark(ids, state, session)) {
-        this.#port.audit.noteState("in", entry.id, entry.from, state);
-        const { fromEpoch, fromBox, from } = entry.envelope;
-        if (typeof fromEpoch === "string" && typeof fromBox === "string" && typeof from === "string") {
-          this.#sendReceipt(from, entry.id, state);
+    // Each for itself: what is not on disk is not stated to its sender, and holds up no other.
+    for (const id of ids) {
+      try {
+        for (const entry of this.#port.inbox.mark([id], state, session)) {
+          this.#port.audit.noteState("in", id, entry.from, state);
+          const { fromEpoch, fromBox, from } = entry.envelope;
+          if (typeof fromEpoch === "string" && typeof fromBox === "string" && typeof from === "string") {
+            this.#sendReceipt(from, id, state);
+          }
         }
+      } catch (error) {
+        this.#port.onDiskFault(error);
       }
-    } catch (error) {
-      this.#port.onDiskFault(error);
     }
   }
 
@@ -172,13 +215,13 @@ export class Reception {
   #acknowledge(envelope: Envelope, accepted: ReturnType<Inbox["accept"]>): void {
     const { inbox } = this.#port;
     const id = accepted.kind === "new" ? accepted.id : accepted.entry.id;
-    inbox.flush().then(
-      () => {
+    inbox
+      .flush()
+      .then(() => {
         const state = inbox.get(id)?.state ?? "unread";
         this.#sendReceipt(envelope.from, id, state === "unread" ? "received" : state);
-      },
-      (error: unknown) => this.#port.onDiskFault(error),
-    );
+      })
+      .catch((error: unknown) => this.#port.onDiskFault(error));
     if (accepted.kind === "duplicate") return;
     if (accepted.missing.length === 0) {
       clearTimeout(this.#gapTimers.get(envelope.fromBox));

@@ -1,7 +1,8 @@
 // A secret of a kind that has no form of its own is known by the word before it. What follows has to look made: long,
-// with letters and digits, or the text "the token: see below" would be one.
+// with letters and digits, or the text "the token: see below" would be one. No look goes far, or a long text that
+// repeats such words would take minutes.
 const named =
-  /\b(?:api[_-]?key|secret|token|passw(?:or)?d|pwd|credential|private[_-]?key)s?["']?\s*(?:[:=]|\bis\b:?)\s*["'`]?(?=[^\s"'`]*\d)(?=[^\s"'`]*[a-z])[^\s"'`<>{}()]{10,}/i;
+  /\b(?:api[_-]?key|secret|token|passw(?:or)?d|pwd|credential|private[_-]?key)s?["']?\s*(?:[:=]|\bis\b:?)\s*["'`]?(?=[^\s"'`]{0,200}\d)(?=[^\s"'`]{0,200}[a-z])[^\s"'`<>{}()]{10,}/i;
 const privateKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 const webToken = /\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}/;
 

@@ -1,7 +1,7 @@
 import { checkBody, encodeEnvelope } from "../protocol/envelope.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import { idSchema, newId } from "../protocol/ids.ts";
-import { parseName } from "../protocol/names.ts";
+import { parseName, readName } from "../protocol/names.ts";
 import { isSettled, type Receipt } from "../protocol/receipt.ts";
 import { protocolVersion } from "../protocol/version.ts";
 import type { Audit } from "./audit.ts";
@@ -131,7 +131,7 @@ export class Sending {
 
   #targetsOf(to: string | string[]): string[] {
     const { name, network } = this.#port.identity;
-    if (to !== "all") return [...new Set(typeof to === "string" ? [to] : to)];
+    if (to !== "all") return [...new Set((typeof to === "string" ? [to] : to).map(readName))];
     const others = this.#port.roster
       .all()
       .map((life) => life.name)

@@ -233,7 +233,10 @@ export class Stay {
     if (this.#state !== "open") return;
     if (record !== undefined && record.net !== this.net) this.#rivals.note(name, record, retained);
     if (name === this.name) this.#ownRecord.check(record);
-    else this.company.take(name, record, retained);
+    else {
+      this.company.take(name, record, retained);
+      this.reception.recheckEarly();
+    }
   }
 
   #onHost(news: "lost" | "back" | "left"): void {
@@ -417,6 +420,7 @@ export class Stay {
   }
 
   #networkNowMs(): number {
-    return Date.now() + this.parts.clockOffsetMs;
+    // The offset is what a host said of its clock, and may be anything: no payload holds less or more than this.
+    return Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Date.now() + this.parts.clockOffsetMs));
   }
 }

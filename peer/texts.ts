@@ -75,7 +75,7 @@ export function describeOutcome({ to, id, state, reason }: SendOutcome): string 
       return `${receiver}: sent (id ${id}). The broker has it, no receipt has come yet; do not send again, it will be delivered.`;
     case "denied":
     case "expired":
-      return `${receiver}: ${state} (id ${id}). It will not be delivered.${reason === undefined ? "" : ` Reason: ${cleanLine(reason, 300)}`}`;
+      return `${receiver}: ${state} (id ${id}). It will not be delivered.${reason === undefined ? "" : ` Reason: "${cleanLine(reason, 300).replaceAll('"', "'")}"`}`;
     default:
       return `${receiver}: received (id ${id})${furtherStates[state]}.`;
   }

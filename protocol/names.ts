@@ -54,6 +54,16 @@ export function parseName(text: string, what: "network" | "peer" = "peer"): stri
 }
 
 /**
+ * The name that is meant where that is obvious, or the text as it stands: what is wrong with it is told where it is used.
+ *
+ * @param text what a person or a model wrote
+ */
+export function readName(text: string): string {
+  const slug = foldText(text.trim());
+  return isName(slug) ? slug : text;
+}
+
+/**
  * Makes a name out of any text, for names that nobody typed (a Pi session's name, a folder's).
  *
  * @param text the source; whatever no name may hold becomes `-`

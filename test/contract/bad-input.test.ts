@@ -9,6 +9,57 @@ import { envelopeBetween, isSent, prepareStage, receiptOf } from "./stage.ts";
 const slow = { timeout: 40_000 };
 
 describeOnBrokers("a peer that does not keep to the rules", ({ broker }) => {
+  it.concurrent.each([0, Number.MAX_SAFE_INTEGER])(
+    "hosts with its clock at %i: who joined goes on receiving, and tells it [ERR-2] [DEL-2]",
+    slow,
+    async (at) => {
+      const ends: (() => Promise<void>)[] = [];
+      try {
+        const stage = await prepareStage(broker(), (end) => void ends.push(end));
+        const raw = await stage.raw();
+        const host = { v: 1, from: "host", epoch: newEpoch(), net: newEpoch() };
+        host.net = host.epoch;
+        const record = {
+          v: 1,
+          state: "online",
+          net: host.net,
+          epoch: host.epoch,
+          conn: 1,
+          box: "box-host",
+          kind: "host",
+        };
+        raw.client.on("message", (topic: string, payload: Buffer) => {
+          if (topic !== stage.topic("host", "control")) return;
+          const { type, id, from } = JSON.parse(payload.toString("utf8"));
+          if (type !== "join" && type !== "ping") return;
+          const answer = type === "join" ? { type: "joined", name: from } : { type: "pong", conn: 1 };
+          void raw.publish(stage.topic(from, "control"), { ...host, ...answer, re: id, at });
+        });
+        const said = { ...record, keepalive: 10_000, since: 1 };
+        await raw.publish(stage.topic("host", "presence"), said, { retain: true });
+        const prod = await stage.join("prod");
+        const { name: to, epoch: toEpoch, box: toBox, net } = prod.peer;
+        const common = { v: 1, net, from: "host", fromEpoch: host.epoch, fromBox: "box-host", to, toEpoch, toBox };
+        const ids = [newId(), newId()];
+        for (const [index, id] of ids.entries()) {
+          const place = { seq: index + 1, base: 1, at: 1, trace: id, hops: 0 };
+          await raw.publish(stage.topic("prod", "inbox"), {
+            ...common,
+            ...place,
+            id,
+            re: null,
+            type: "message",
+            body: id,
+          });
+        }
+        for (const id of ids) await raw.waitFor(receiptOf(id, "received"));
+        expect(prod.bodies()).toEqual(ids);
+      } finally {
+        for (const end of ends.reverse()) await end();
+      }
+    },
+  );
+
   it.concurrent(
     "repeats an envelope a thousand times: it is delivered once, answered, and takes one place on disk [DEL-4] [RCPT-4]",
     slow,

@@ -41,6 +41,22 @@ describeOnBrokers("the receipts of a network", ({ broker }) => {
     expect(prod.bodies()).toHaveLength(1);
   });
 
+  it.concurrent("is replied only when its sender was answered, not where others were told of it [DEL-16]", async ({
+    onTestFinished,
+  }) => {
+    const stage = await prepareStage(broker(), onTestFinished);
+    const dev = await stage.create("dev");
+    const [prod, third] = [await stage.join("prod"), await stage.join("third")];
+    const [question] = await dev.peer.send({ to: "prod", body: "which version?" });
+    // Names written in several ways are one receiver.
+    const told = await prod.peer.send({ to: ["third", "Third", "THIRD "], body: "dev asks", re: question?.id ?? "" });
+    expect(told).toMatchObject([{ to: "third", state: "received" }]);
+    expect(third.bodies()).toEqual(["dev asks"]);
+    expect(prod.peer.inbox()).toMatchObject([{ state: "unread" }]);
+    await prod.peer.send({ to: ["third", "dev"], body: "1.2.3", re: question?.id ?? "" });
+    await dev.until(isSent(question?.id, "replied"));
+  });
+
   it.concurrent("goes to several as one message each; refuses oneself and strangers [DEL-16] [DEL-17]", async ({
     onTestFinished,
   }) => {

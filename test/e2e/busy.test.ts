@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join as joinPath } from "node:path";
 import { describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { lastUserText } from "../support/scripted-model.ts";
 import { bodiesIn, create, injected, join, send, type, useStage } from "./stage.ts";
 
@@ -120,6 +121,69 @@ describe("an agent that starts turns by itself", () => {
     // Pi may ask more than once for its summary.
     const requests = stage.requests("small").slice(before).map(bodiesIn);
     expect(requests.filter((bodies) => bodies.length > 0)).toEqual([texts]);
+  });
+
+  test("is given an answer also where its person ends the run before it could come into it [SESS-7]", async () => {
+    const { dev, prod } = await stage.pair("lab-abort");
+    await type(dev, "/pilink delivery turn prod", 'Delivery for "prod"');
+    await send(dev, "prod", "which version?");
+    await injected(prod, "which version?");
+    const held = stage.model().hold("dev");
+    await dev.prompt("think for long");
+    await held.request;
+    const before = stage.requests("dev").length;
+    // A message that waits in Pi's own queue would be told as injected, and is dropped by Esc.
+    expect((await type(prod, "/pilink reply it is 1.2.3", /dev: \w+ \(id/)).message).toMatch(
+      /received \(id [\w-]+\)\.$/,
+    );
+    await dev.command({ type: "abort" });
+    await stage.model().waitForRequest((request) => bodiesIn(request).includes("it is 1.2.3"));
+    await dev.settled();
+    expect(stage.requests("dev").slice(before).map(bodiesIn)).toEqual([["it is 1.2.3"]]);
+    held.release();
+  });
+
+  test("has not read what was in a request that failed [SESS-9]", async () => {
+    const { dev, prod } = await stage.pair("lab-failing");
+    await send(dev, "prod", "read me");
+    await injected(prod, "read me");
+    stage.model().script("prod", () => ({ failWith: 400 }));
+    await stage.ask(prod, "what came?");
+    await send(dev, "prod", "and me");
+    expect((await type(dev, "/pilink sent", "sent by")).message).toMatch(/in its session — read me/);
+    stage.model().script("prod", () => ({ text: "ok" }));
+    await stage.ask(prod, "and now?");
+    await eventually(async () =>
+      expect((await type(dev, "/pilink sent", "sent by")).message).toMatch(/read by its model — read me/),
+    );
+  });
+
+  test("is given a message that a former session's model has read, where its user names it", async () => {
+    const { dev, prod } = await stage.pair("lab-former");
+    await send(dev, "prod", "read me twice");
+    await injected(prod, "read me twice");
+    expect(bodiesIn(await stage.ask(prod, "what came?"))).toEqual(["read me twice"]);
+    const id = /\[([\w-]+)\]/.exec((await type(prod, "/pilink inbox all", "read me twice")).message)?.[1];
+    await prod.newSession();
+    const after = stage.requests("prod").length;
+    await type(prod, `/pilink go ${id}`, "1 message from dev");
+    await eventually(() => stage.requests("prod").length > after);
+    await prod.settled();
+    expect(bodiesIn(stage.requests("prod").at(-1) ?? expect.fail("no request"))).toEqual(["read me twice"]);
+  });
+
+  test("is known to be at work where it entered in the middle of a run", async () => {
+    const [dev, prod] = await Promise.all([stage.start("dev"), stage.start("prod")]);
+    await create(dev, "lab-late");
+    const held = stage.model().hold("prod");
+    await prod.prompt("think for long");
+    await held.request;
+    await join(prod, "lab-late");
+    await eventually(async () =>
+      expect((await type(dev, "/pilink agents", "2 agents")).message).toMatch(/prod[\s\S]*working/),
+    );
+    held.release();
+    await prod.settled();
   });
 
   test("gets what arrives around /new once, in the session that is there then [SESS-8]", async () => {

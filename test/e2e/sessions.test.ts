@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { ownExtension } from "../support/pi-home.ts";
 import type { PiProcess } from "../support/pi-process.ts";
 import { rawMqtt } from "../support/raw-mqtt.ts";
-import { bodiesIn, injected, join, send, type, useStage } from "./stage.ts";
+import { bodiesIn, create, injected, join, send, type, useStage } from "./stage.ts";
 
 const extensions = [ownExtension, fileURLToPath(new URL("reloading.ts", import.meta.url))];
 
@@ -162,5 +162,21 @@ describe("another session of the same Pi", () => {
     const again = await stage.start("qa", { extensions, keepSessions: true });
     await join(again, "lab");
     expect(bodiesIn(await stage.ask(again, "what is there?"))).toEqual(["injected, then gone"]);
+  });
+
+  test("a message that no model has read comes along where its user goes back in the session, and only that [SESS-8]", async () => {
+    const [red, blue] = await Promise.all([stage.start("red"), stage.start("blue", { extensions })]);
+    await create(red, "lab-tree");
+    await join(blue, "lab-tree");
+    await stage.ask(blue, "where it began");
+    await send(red, "blue", "read before");
+    await injected(blue, "read before");
+    await stage.ask(blue, "what came?");
+    await send(red, "blue", "not read");
+    await injected(blue, "not read");
+    const since = blue.mark();
+    await blue.prompt("/go-back");
+    await injected(blue, "not read", since);
+    expect(bodiesIn(await stage.ask(blue, "what do you know now?"))).toEqual(["not read"]);
   });
 });

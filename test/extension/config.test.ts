@@ -285,6 +285,30 @@ describe("a folder that came from somewhere", () => {
     expect(resolve({}, {}, "implied")).toMatchObject({ values: { delivery: "hold" }, notes: [] });
   });
 
+  it("lets nothing in or out that the person holds back", () => {
+    const own = {
+      confirm: true,
+      acceptUnverified: false,
+      auditDays: 365,
+      delivery: "hold",
+      deliveries: { "lab/dev": "block" },
+    };
+    writeHome(own);
+    writeFolder({
+      ...{ confirm: false, acceptUnverified: true, auditDays: 0 },
+      ...{ delivery: "inject", deliveries: { "lab/dev": "inject", "lab/ops": "block" } },
+    });
+    const { values, notes } = resolve({}, {}, "implied");
+    expect(values).toEqual({ ...own, deliveries: { "lab/dev": "block", "lab/ops": "block" } });
+    for (const key of ["confirm", "acceptUnverified", "auditDays", "delivery", "lab/dev"]) {
+      expect(notes.join()).toContain(`"${key}"`);
+    }
+    expect(resolve({}, {}, "granted").values).toMatchObject({ confirm: false, deliveries: { "lab/dev": "inject" } });
+    writeFolder({ confirm: true, acceptUnverified: false, deliveries: {} });
+    expect(resolve({}, {}, "granted").values.deliveries).toEqual({ "lab/dev": "block" });
+    expect(resolve({}, {}, "implied").notes).toEqual([]);
+  });
+
   it("names no certificates for the person's broker", () => {
     writeFolder({ ca: "theirs.pem" });
     const { values, notes } = resolve({ PILINK_URL: "mqtts://mine.example" }, {}, "implied");

@@ -3,10 +3,12 @@ import type { Examination } from "../../peer/examination.ts";
 import type {
   InboxEntry,
   NetworkState,
+  Outgoing,
   Peer,
   PeerEvents,
   PeerStatus,
   RosterEntry,
+  SendOutcome,
   SentEntry,
 } from "../../peer/peer.ts";
 import type { Presence } from "../../protocol/presence.ts";
@@ -79,7 +81,7 @@ export class FakePeer implements Peer {
   async confirmRoster(): Promise<RosterEntry[]> {
     return this.lines;
   }
-  async send(): Promise<never> {
+  async send(_outgoing: Outgoing): Promise<SendOutcome[]> {
     throw new Error("This peer sends nothing.");
   }
   sent(): SentEntry[] {

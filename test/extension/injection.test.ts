@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Intake, idsIn, injectWaiting, startTurn } from "../../extension/injection.ts";
+import { giveAgain, type Intake, idsIn, injectWaiting, startTurn } from "../../extension/injection.ts";
 import { Reading } from "../../extension/reading.ts";
 import type { InboxEntry } from "../../peer/peer.ts";
 import { decide, readPreferences } from "../../peer/preferences.ts";
@@ -48,7 +48,7 @@ function makeSession(idsInBranch: string[] = []) {
 
 /** An idle session with one delivery for everything. */
 function take(delivery: "inject" | "turn" = "inject", changes: Partial<Intake> = {}): Intake {
-  return { isIdle: true, isSteering: false, decide: () => ({ delivery }), ...changes };
+  return { isIdle: true, isTurnEnd: false, decide: () => ({ delivery }), ...changes };
 }
 
 describe("injectWaiting", () => {
@@ -75,7 +75,7 @@ describe("injectWaiting", () => {
     const peer = new FakePeer();
     peer.entries = [makeEntry({ id: "1", state: "seen" }), makeEntry({ id: "2" }), makeEntry({ id: "3" })];
     const { sent, target } = makeSession();
-    expect(injectWaiting(peer, target, take()).entries.map(({ id }) => id)).toEqual(["2", "3"]);
+    expect(injectWaiting(peer, target, take()).map(({ id }) => id)).toEqual(["2", "3"]);
     expect(sent.map(({ customType, triggerTurn }) => [customType, triggerTurn])).toEqual([
       ["pilink", false],
       ["pilink", false],
@@ -136,8 +136,7 @@ describe("delivery turn", () => {
     peer.entries[1] = makeEntry({ id: "2", re: "q" });
     peer.sentEntries = [{ id: "q", to: "prod", body: "?", re: null, atMs: 0, state: "received", reason: undefined }];
     const { sent, target } = makeSession();
-    const { steering } = injectWaiting(peer, target, take("turn", { isIdle: false }));
-    expect(steering).toBe("3");
+    injectWaiting(peer, target, take("turn", { isIdle: false, isTurnEnd: true }));
     expect(sent).toHaveLength(1);
     expect(sent[0]).toMatchObject({ triggerTurn: true, deliverAs: "steer" });
     expect(sent[0]?.content).toMatch(/Message id: 1[\s\S]*Message id: 2[\s\S]*Message id: 3/);
@@ -145,12 +144,12 @@ describe("delivery turn", () => {
     expect(statesOf(peer)).toEqual(["injected", "injected", "injected"]);
   });
 
-  it("lets no second one in before the first has reached the model", () => {
+  it("lets none in before the end of a turn: it would wait in a queue that Esc clears", () => {
     const peer = three();
     peer.entries[1] = makeEntry({ id: "2", re: "q" });
     peer.sentEntries = [{ id: "q", to: "prod", body: "?", re: null, atMs: 0, state: "received", reason: undefined }];
     const { sent, target } = makeSession();
-    injectWaiting(peer, target, take("turn", { isIdle: false, isSteering: true }));
+    injectWaiting(peer, target, take("turn", { isIdle: false }));
     expect(sent).toEqual([]);
   });
 });
@@ -181,6 +180,22 @@ describe("decide", () => {
 
   it("injects where nothing is set", () => {
     expect(decide(readPreferences({}), "lab", makeEntry({ id: "1" }))).toEqual({ delivery: "inject" });
+  });
+});
+
+describe("giveAgain", () => {
+  it("puts what another session's model has read into one that does not hold it", () => {
+    const peer = new FakePeer();
+    const entries = [
+      makeEntry({ id: "1", state: "seen" }),
+      makeEntry({ id: "2", state: "replied" }),
+      makeEntry({ id: "3", state: "injected" }),
+    ];
+    const { sent, target } = makeSession(["2"]);
+    giveAgain(peer, target, entries);
+    expect(sent.map(({ details, triggerTurn }) => [details, triggerTurn])).toEqual([
+      [expect.objectContaining({ id: "1" }), false],
+    ]);
   });
 });
 

@@ -92,6 +92,14 @@ describe("the order of one sender's messages, hazard 7", () => {
     expect(missing).toEqual(Array.from({ length: 200 }, (_, index) => index + 11));
   });
 
+  it("lets no message be hidden by another one of the same number", () => {
+    const order = new PairOrder<string>();
+    order.push(2, 1, "two");
+    expect(order.push(2, 1, "another two").released).toEqual(["another two"]);
+    expect(order.skip(2, 1)).toEqual([]);
+    expect(order.push(1, 1, "one").released).toEqual(["one", "two"]);
+  });
+
   it("does not believe a base above its own seq", () => {
     const order = new PairOrder<string>();
     expect(order.push(2, 900, "two").released).toEqual(["two"]);

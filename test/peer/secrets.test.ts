@@ -41,5 +41,7 @@ describe("findSecret", () => {
     await prepareSecrets();
     expect(await findSecret("lorem ipsum dolor ".repeat(58_000))).toBeUndefined();
     expect(await findSecret(`key=${"a".repeat(1_000_000)}`)).toBeUndefined();
+    // Each of these words begins a look for what follows it.
+    expect(await findSecret("token:".repeat(170_000))).toBeUndefined();
   });
 });
