@@ -53,7 +53,7 @@ function read(
 }
 
 /**
- * Creates or joins a network, after it has left the one before. What comes of it is told in notices.
+ * Creates or joins a network, and then leaves the one before. What comes of it is told in notices.
  *
  * @returns when that is done, or when it takes so long that the person should not have to wait
  * @throws PilinkError what is wrong with the request; then nothing was left
@@ -65,8 +65,7 @@ export async function enter(entrance: Entrance, scene: Scene): Promise<void> {
   const former = session.connection?.peer;
   if (session.connection !== undefined) requireAnotherNetwork(session.connection, plan);
   if (!(await mayCutOff(scene, entrance.yes))) return session.say(`Still in the network "${former?.network}".`);
-  await session.leave();
-  if (former !== undefined && former.state !== "closed") session.say(`Left the network "${former.network}".`);
+  if (former?.state === "closed") await session.leave();
   // Told before the attempt: it may be the reason why that fails.
   for (const warning of plan.warnings) session.say(warning, "warning");
   const waiting = Promise.withResolvers<void>();
@@ -81,7 +80,13 @@ export async function enter(entrance: Entrance, scene: Scene): Promise<void> {
       signal,
       entrance.mayAsk === false ? undefined : ctx,
     );
-    if (signal.aborted || !session.adopt(connection)) await connection.peer.leave();
+    if (signal.aborted) return connection.peer.leave();
+    // Only now: a network that could not be entered is no reason to give up the one before.
+    if (former !== undefined && session.connection?.peer === former) {
+      await session.leave();
+      session.say(`Left the network "${former.network}".`);
+    }
+    if (!session.adopt(connection)) await connection.peer.leave();
     else {
       session.say([...welcome(connection), ...notes].join("\n"), "info", true);
       await entrance.onEntered?.(connection);

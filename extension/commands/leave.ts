@@ -12,7 +12,9 @@ export const leaveCommand: Subcommand = {
     const { options } = parseArguments(line, { yes: "switch" }, leaveCommand.usage);
     const { session } = scene;
     if (endAttempt(session.carried)) {
-      return session.say("The attempt to enter a network was ended; this agent is in no network.");
+      const { peer: held } = session.connection ?? {};
+      const place = held === undefined ? "in no network" : `still in the network "${held.network}"`;
+      return session.say(`The attempt to enter a network was ended; this agent is ${place}.`);
     }
     const { peer } = requireConnection(session);
     const { network, name, state } = peer;

@@ -7,7 +7,22 @@ import { freePort } from "../support/network.ts";
 import { stateFolderOf } from "../support/pi-home.ts";
 import { runPiOnce } from "../support/pi-print.ts";
 import { rawMqtt } from "../support/raw-mqtt.ts";
-import { brokerPid, create, injected, join, send, type, useStage } from "./stage.ts";
+import { brokerPid, create, exchange, injected, join, send, type, useStage } from "./stage.ts";
+
+describe("an agent that goes from one network to another", () => {
+  const stage = useStage();
+
+  test("stays where it is when the other one cannot be entered [ERR-1]", async () => {
+    const { dev, prod } = await stage.pair("first");
+    expect((await type(prod, "/pilink join nowhere", '"nowhere"')).type).toBe("error");
+    expect((await type(prod, "/pilink status", 'Network "first"')).type).toBe("info");
+    dev.answerDialog(() => true);
+    expect((await type(dev, "/pilink join nowhere", '"nowhere"')).type).toBe("error");
+    await exchange(dev, prod);
+    await type(prod, "/pilink create second --name prod", 'Created the network "second"');
+    await dev.nextNotification('"prod" left the network "first"');
+  });
+});
 
 describe("a Pi that does not use pilink", () => {
   const stage = useStage();
