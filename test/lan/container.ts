@@ -88,6 +88,8 @@ export async function layOut(service: Service, replaced: Readonly<Record<string,
         timeout: timeoutMs,
         killSignal: "SIGKILL",
       });
+      // A program that ends without reading its input says why on its own.
+      child.stdin.on("error", () => undefined);
       child.stdin.end(input);
       const [code, stdout, stderr] = await Promise.all([
         new Promise<number>((resolve, reject) => {
