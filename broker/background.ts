@@ -4,11 +4,16 @@ export interface BackgroundArguments {
   host: string;
   /** 0 takes a free one. */
   port: number;
+  /** Where MQTT over WebSocket is listened for, on the same host; 0 takes a free one, without it there is none. */
+  wsPort?: number | undefined;
   local: boolean;
   version: string;
   idleMs: number;
   packetLimitBytes: number;
 }
+
+/** The code of the error where the broker cannot listen for MQTT over WebSocket; the system's is its cause. */
+export const wsRefusedCode = "ws-refused";
 
 /** How long the managed broker waits for a client before it ends by itself, in ms. */
 export const defaultIdleMs = 10 * 60_000;
@@ -39,6 +44,7 @@ export function parseBackgroundArguments(text: string | undefined): BackgroundAr
     home: textOf("home"),
     host: textOf("host"),
     port: numberOf("port"),
+    wsPort: field("wsPort") === undefined ? undefined : numberOf("wsPort"),
     local: field("local") === true,
     version: textOf("version"),
     idleMs: numberOf("idleMs"),

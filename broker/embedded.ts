@@ -1,7 +1,10 @@
 import { EventEmitter } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { Aedes, type AedesOptions, type Client } from "aedes";
+import { messageOf } from "../protocol/errors.ts";
 import { deadEndTopic, mayPublish, maySubscribe, refusedFilter } from "./access.ts";
+import { wsRefusedCode } from "./background.ts";
 import { applyBounds, type Bounded, type BrokerBounds, defaultBounds } from "./bounds.ts";
 import { defaultPacketLimitBytes, guardPackets } from "./guard.ts";
 import { probeIdPrefix } from "./probe.ts";
@@ -12,6 +15,8 @@ export interface EmbeddedBrokerOptions {
   host?: string;
   /** 0, the default, takes a free one. */
   port?: number;
+  /** Where to listen for MQTT over WebSocket, on the same host; 0 takes a free port. Not at all by default. */
+  wsPort?: number | undefined;
   /** The largest packet taken, in bytes; {@link defaultPacketLimitBytes} by default. */
   packetLimitBytes?: number;
   /** How long a subscriber may take nothing, once its buffer is full, before it is cut off; 5 s by default. */
@@ -32,6 +37,8 @@ export interface EmbeddedBroker {
   port: number;
   /** How a client on this machine reaches it. */
   url: string;
+  /** Where it listens for MQTT over WebSocket; undefined where it does not. */
+  wsPort: number | undefined;
   /** How many clients are connected; connections that only probe do not count. */
   clientCount(): number;
   /** What is kept for clients that are away, or have not acknowledged it. */
@@ -44,10 +51,11 @@ export interface EmbeddedBroker {
 const subscriberLimitBytes = 64 * 1024 * 1024;
 
 /**
- * Starts Aedes on a TCP port, with its state in memory.
+ * Starts Aedes on a TCP port, and for WebSocket on another where that is wanted, with its state in memory.
  *
  * @param options see {@link EmbeddedBrokerOptions}
- * @throws the system's error (`EADDRINUSE`, `EACCES`, …) where it cannot listen
+ * @throws the system's error (`EADDRINUSE`, `EACCES`, …) where it cannot listen; for WebSocket one with the code
+ *   {@link wsRefusedCode}, and the system's as its cause
  */
 export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): Promise<EmbeddedBroker> {
   const onFault = options.onFault ?? (() => {});
@@ -64,7 +72,19 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
   aedes.on("clientError", (_client: Client, fault: Error) => onFault(fault));
   aedes.on("connectionError", (_client: Client, fault: Error) => onFault(fault));
 
+  const limitBytes = options.packetLimitBytes ?? defaultPacketLimitBytes;
+  const writeBufferBytes = subscriberLimitBytes + 2 * limitBytes;
   const sockets = new Set<Socket>();
+  const keep = (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  };
+  const serve = (connection: Duplex, { remoteAddress, remotePort }: Socket) => {
+    guardPackets(connection, { limitBytes }, (fault) =>
+      onFault(new Error(`connection from ${remoteAddress}:${remotePort} closed: ${fault}`)),
+    );
+    aedes.handle(connection);
+  };
   const server = createServer(
     {
       // Nagle's algorithm would hold a small packet back until the one before it is acknowledged.
@@ -74,43 +94,49 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
       // (a suspended terminal, a long computation) while it is sent a few MB: it would be announced as lost, and the
       // senders would stand still meanwhile. So no socket is ever full: it is cut off before (see `authorizeForward`).
       // Whether a silent client lives is for its keepalive to decide.
-      highWaterMark: subscriberLimitBytes + 2 * (options.packetLimitBytes ?? defaultPacketLimitBytes),
+      highWaterMark: writeBufferBytes,
     },
     (socket) => {
-      sockets.add(socket);
-      socket.once("close", () => sockets.delete(socket));
-      guardPackets(socket, { limitBytes: options.packetLimitBytes ?? defaultPacketLimitBytes }, (fault) =>
-        onFault(new Error(`connection from ${socket.remoteAddress}:${socket.remotePort} closed: ${fault}`)),
-      );
-      aedes.handle(socket);
+      keep(socket);
+      serve(socket, socket);
     },
   );
-  try {
-    await listen(server, options.host ?? "127.0.0.1", options.port ?? 0);
-  } catch (error) {
-    clients.stop();
-    bounded.stop();
-    await closeAedes(aedes);
-    throw error;
-  }
-  server.on("error", onFault);
-  const address = addressOf(server);
-
-  let closing: Promise<void> | undefined;
+  const servers: Server[] = [server];
   const close = async () => {
     clients.stop();
     bounded.stop();
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     await closeAedes(aedes);
     // Aedes closes only the clients it has in its table: neither those before their CONNECT nor the ones that
     // a takeover by two connections at once made it forget.
     for (const socket of sockets) socket.destroy();
-    await closed;
+    await Promise.all(closed);
   };
+  const host = options.host ?? "127.0.0.1";
+  try {
+    await listen(server, host, options.port ?? 0);
+    if (options.wsPort !== undefined) {
+      // Only now: what it needs would cost every broker memory.
+      const { createWebSocketServer } = await import("./web-socket.ts");
+      const limits = { packetLimitBytes: limitBytes, writeBufferBytes };
+      const wsServer = createWebSocketServer(limits, { onSocket: keep, onStream: serve, onFault });
+      await listen(wsServer, host, options.wsPort).catch(refuseWs);
+      servers.push(wsServer);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  for (const server of servers) server.on("error", onFault);
+  const address = addressOf(server);
+  const wsServer = servers[1];
+
+  let closing: Promise<void> | undefined;
   return {
     host: address.address,
     port: address.port,
     url: `mqtt://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
+    wsPort: wsServer && addressOf(wsServer).port,
     clientCount: clients.count,
     usage: bounded.usage,
     close: () => {
@@ -205,6 +231,10 @@ function listen(server: Server, host: string, port: number): Promise<void> {
       resolve();
     });
   });
+}
+
+function refuseWs(cause: unknown): never {
+  throw Object.assign(new Error(messageOf(cause), { cause }), { code: wsRefusedCode });
 }
 
 function addressOf(server: Server): AddressInfo {

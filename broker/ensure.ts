@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type BrokerAddress, defaultMqttPort, formatAddress, parseAddress } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { livenessOf } from "../store/process.ts";
-import { defaultIdleMs } from "./background.ts";
+import { type BackgroundArguments, defaultIdleMs } from "./background.ts";
 import { defaultPacketLimitBytes } from "./guard.ts";
 import { type ProbeResult, probeBroker } from "./probe.ts";
 import {
@@ -30,6 +30,8 @@ export interface EnsureOptions extends BrokerChoice {
   defaultPort?: number;
   /** What a started broker is bound to instead of the loopback address that it is wanted at: `0.0.0.0` or `::`. */
   bindHost?: string | undefined;
+  /** Where a started broker listens for MQTT over WebSocket, on the same host; 0 takes a free port. */
+  wsPort?: number | undefined;
   /** How long a started broker waits for a client before it ends, in ms; 10 minutes by default. */
   idleMs?: number;
   /** The largest packet that a started broker takes, in bytes. */
@@ -50,6 +52,8 @@ export interface EnsuredBroker {
   port: number;
   /** True where it is a broker of this home. */
   managed: boolean;
+  /** A managed broker's address for MQTT over WebSocket, where it listens for that. */
+  wsUrl?: string;
   /** True where this call started it. */
   started: boolean;
   /** The managed broker's process. */
@@ -64,6 +68,7 @@ interface Context {
   purpose: "command" | "reconnect";
   defaultPort: number;
   bindHost: string | undefined;
+  wsPort: number | undefined;
   idleMs: number;
   packetLimitBytes: number;
   version: string;
@@ -90,6 +95,7 @@ export async function ensureBroker(options: EnsureOptions): Promise<EnsuredBroke
     purpose: options.purpose ?? "command",
     defaultPort: options.defaultPort ?? defaultMqttPort,
     bindHost: options.bindHost,
+    wsPort: options.wsPort,
     idleMs: options.idleMs ?? defaultIdleMs,
     packetLimitBytes: options.packetLimitBytes ?? defaultPacketLimitBytes,
     version: options.version ?? packageVersion(),
@@ -148,7 +154,7 @@ async function settleAt(context: Context, target: BrokerAddress): Promise<Ensure
   if (probe.kind !== "refused") throw notMqtt(target.url, probe);
   // A home's only broker is its default one, also when it was started by its URL.
   const local = record?.local === true || (await livingLocal(context.home)) === undefined;
-  return start(context, place, local);
+  return start(context, place, local, former);
 }
 
 /** One attempt at this home's own broker; undefined where its address was taken meanwhile. */
@@ -160,13 +166,13 @@ async function settleLocal(context: Context): Promise<EnsuredBroker | undefined>
   const former = known?.record ?? (await readLocalStopMark(context.home));
   if (former !== undefined) {
     const { kind } = await probeFormer(former, 1_000, context.silenceMs);
-    if (kind === "refused") return start(context, former, true);
+    if (kind === "refused") return start(context, former, true, known?.record);
   }
 
   const usual = { host: "127.0.0.1", port: context.defaultPort };
-  if (await isFree(usual)) return start(context, usual, true);
+  if (await isFree(usual)) return start(context, usual, true, known?.record);
   const stranger = await probeBroker(usual, { timeoutMs: Math.min(1_000, context.silenceMs) });
-  const started = await start(context, { host: usual.host, port: 0 }, true);
+  const started = await start(context, { host: usual.host, port: 0 }, true, known?.record);
   const what = stranger.kind === "mqtt" ? "Another broker" : "Something that is no MQTT broker";
   const otherwise = stranger.kind === "mqtt" ? ` To use that one: --url ${formatAddress(usual.host, usual.port)}.` : "";
   return (
@@ -204,13 +210,18 @@ async function keepOrEnd(context: Context, record: BrokerRecord): Promise<Ensure
   return undefined;
 }
 
-async function start(context: Context, place: Place, local: boolean): Promise<EnsuredBroker | undefined> {
+async function start(
+  context: Context,
+  place: Place,
+  local: boolean,
+  former: BrokerRecord | undefined,
+): Promise<EnsuredBroker | undefined> {
   const { home, purpose } = context;
   if (purpose === "reconnect") {
     const mark = (await readStopMark(home, place)) ?? (local ? await readLocalStopMark(home) : undefined);
     if (mark !== undefined) throw stopped(mark);
   }
-  const outcome = await startBackground({
+  const argument: BackgroundArguments = {
     home,
     host: context.bindHost ?? place.host,
     port: place.port,
@@ -218,7 +229,15 @@ async function start(context: Context, place: Place, local: boolean): Promise<En
     version: context.version,
     idleMs: context.idleMs,
     packetLimitBytes: context.packetLimitBytes,
-  });
+    // Clients know where one that ended unexpectedly was, so it comes back there.
+    wsPort: context.wsPort ?? former?.ws?.port,
+  };
+  let outcome = await startBackground(argument);
+  if (outcome.kind === "ws-refused" && context.wsPort === undefined) {
+    context.log(`the managed broker starts without WebSocket, which it had at ${former?.ws?.url}: ${outcome.message}`);
+    outcome = await startBackground({ ...argument, wsPort: undefined });
+  }
+  if (outcome.kind === "ws-refused") throw wsRefused(argument, outcome.message);
   if (outcome.kind === "address-in-use") return undefined;
   return managed(context, outcome.record, true);
 }
@@ -226,8 +245,9 @@ async function start(context: Context, place: Place, local: boolean): Promise<En
 /** Whoever starts or uses a running broker on a person's word takes back that it was stopped. */
 async function managed(context: Context, record: BrokerRecord, started: boolean): Promise<EnsuredBroker> {
   if (context.purpose === "command") await removeStopMarks(context.home, record, record.local);
-  const { host, port, process } = record;
-  return { url: context.target?.url ?? record.url, host, port, managed: true, started, pid: process.pid };
+  const { host, port, process, ws } = record;
+  const wsUrl = ws === undefined ? {} : { wsUrl: ws.url };
+  return { url: context.target?.url ?? record.url, host, port, managed: true, ...wsUrl, started, pid: process.pid };
 }
 
 function external(target: BrokerAddress): EnsuredBroker {
@@ -273,6 +293,15 @@ function notMqtt(url: string, probe: ProbeResult): PilinkError {
     "broker-not-mqtt",
     `What listens at ${url} ${found}. End that program, or name another broker or a free port with --url.`,
     { value: url },
+  );
+}
+
+function wsRefused({ host, wsPort = 0 }: BackgroundArguments, reason: string): PilinkError {
+  const where = formatAddress(host, wsPort).replace(/^mqtt:/, "ws:");
+  return new PilinkError(
+    "broker-not-started",
+    `The managed broker could not listen for WebSocket at ${where}: ${reason}. Name another port with --ws, or none to take a free one.`,
+    { value: where },
   );
 }
 

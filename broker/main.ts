@@ -8,7 +8,7 @@ import { serveControl } from "./control-server.ts";
 import { startEmbeddedBroker } from "./embedded.ts";
 import { dropNumberCache } from "./number-cache.ts";
 import type { BrokerRecord } from "./record.ts";
-import { brokerFolder, reachableUrl, removeRecord, writeRecord } from "./record-file.ts";
+import { brokerFolder, reachableUrl, reachableWsUrl, removeRecord, writeRecord } from "./record-file.ts";
 import type { ReadyLine } from "./start.ts";
 
 // The log is for finding out afterwards what went wrong, not a place that a hostile client can fill.
@@ -32,6 +32,7 @@ async function runBroker(options: BackgroundArguments): Promise<void> {
   const broker = await startEmbeddedBroker({
     host: options.host,
     port: options.port,
+    wsPort: options.wsPort,
     packetLimitBytes: options.packetLimitBytes,
     idleMs: options.idleMs,
     onIdle: ending.resolve,
@@ -50,6 +51,9 @@ async function runBroker(options: BackgroundArguments): Promise<void> {
     host: broker.host,
     port: broker.port,
     url: reachableUrl(broker),
+    ...(broker.wsPort === undefined
+      ? {}
+      : { ws: { port: broker.wsPort, url: reachableWsUrl({ host: broker.host, port: broker.wsPort }) } }),
     version: options.version,
     startedAt,
     local: options.local,

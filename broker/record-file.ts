@@ -38,6 +38,11 @@ export function reachableUrl({ host, port }: Place): string {
   return formatAddress(host === "::" ? "::1" : host, port);
 }
 
+/** The same for MQTT over WebSocket. */
+export function reachableWsUrl(place: Place): string {
+  return reachableUrl(place).replace(/^mqtt:/, "ws:");
+}
+
 /**
  * Writes a broker's record; called by the broker's own process.
  *

@@ -16,6 +16,8 @@ export const brokerRecordSchema = z.object({
   port,
   /** How a client on this machine reaches it. */
   url: z.string(),
+  /** Where it listens for MQTT over WebSocket, if it does, and how a client on this machine reaches it there. */
+  ws: z.object({ port, url: z.string() }).optional(),
   /** The version of this package that it runs. */
   version: z.string(),
   /** In ms since 1970. */

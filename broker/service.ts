@@ -24,6 +24,8 @@ export type BrokerStatus =
   | {
       running: true;
       url: string;
+      /** Its address for MQTT over WebSocket; undefined where it does not listen for that. */
+      wsUrl: string | undefined;
       host: string;
       port: number;
       pid: number;
@@ -44,13 +46,13 @@ export async function brokerStatus(choice: BrokerChoice): Promise<BrokerStatus> 
   const record = await livingChoice(choice);
   if (record === undefined) return { running: false };
   const answer = await askControl(record.control, { command: "status" });
-  const { url, host, port, process, version, local } = record;
+  const { url, ws, host, port, process, version, local } = record;
   const report = answer && {
     uptimeMs: answer.uptimeMs,
     clients: answer.clients,
     memoryBytes: answer.memoryBytes,
   };
-  return { running: true, url, host, port, pid: process.pid, version, local, report };
+  return { running: true, url, wsUrl: ws?.url, host, port, pid: process.pid, version, local, report };
 }
 
 /** What {@link stopBroker} did. */

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { formatAddress } from "../protocol/address.ts";
 import { messageOf, PilinkError, quoteValue } from "../protocol/errors.ts";
 import { ensureFolder, unusable } from "../store/folder.ts";
-import type { BackgroundArguments } from "./background.ts";
+import { type BackgroundArguments, wsRefusedCode } from "./background.ts";
 import { type BrokerRecord, brokerRecordSchema } from "./record.ts";
 import { brokerFolder } from "./record-file.ts";
 import { brokerCommand } from "./runtime.ts";
@@ -41,8 +41,13 @@ const logLimitBytes = 256 * 1024;
 const logTailBytes = 2_000;
 const readyLimitBytes = 64 * 1024;
 
-/** A managed broker that has just been started, or that the address was taken in the meantime. */
-export type StartOutcome = { kind: "started"; record: BrokerRecord } | { kind: "address-in-use" };
+/** A managed broker that has just been started, or why there is none. */
+export type StartOutcome =
+  | { kind: "started"; record: BrokerRecord }
+  /** The address was taken in the meantime. */
+  | { kind: "address-in-use" }
+  /** It could not listen for MQTT over WebSocket; `message` says why. */
+  | { kind: "ws-refused"; message: string };
 
 /**
  * Starts the managed broker as a process of its own, which goes on when this one ends, and waits until it is ready.
@@ -106,6 +111,7 @@ async function awaitReady(
     }
     if (parsed.ready) return { kind: "started", record: parsed.record };
     if (parsed.code === "EADDRINUSE") return { kind: "address-in-use" };
+    if (parsed.code === wsRefusedCode) return { kind: "ws-refused", message: parsed.message };
     throw fail(`${parsed.message}.`);
   } catch (error) {
     throw error instanceof PilinkError ? error : fail(`${messageOf(error)}.`, error);

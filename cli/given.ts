@@ -18,6 +18,8 @@ export const givenSchema = z.object({
   role: text,
   port: text,
   host: text,
+  /** True where no port was named. */
+  ws: z.union([z.string(), z.literal(true)]).optional(),
   json: flag,
   foreground: flag,
   create: flag,

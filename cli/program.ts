@@ -79,6 +79,7 @@ function addBroker(program: Adder, below: (parent: Command) => Adder): void {
       return given.foreground === true ? runBrokerForeground(given, context) : runBrokerStart(given, context);
     },
   );
+  broker.option("--ws [port]", "listen for MQTT over WebSocket as well; without a number on any free port");
   broker.option("--foreground", "run it in this terminal until Ctrl+C, however long nobody uses it");
   const commands = below(broker);
   commands

@@ -15,6 +15,12 @@ interface Choice {
   bindHost: string | undefined;
 }
 
+/** What the broker is to be where it has to be started. */
+interface Wish extends Choice {
+  /** The port for MQTT over WebSocket, where that was asked for; 0 is any free one. */
+  wsPort: number | undefined;
+}
+
 const everyAddress = new Set(["0.0.0.0", "::"]);
 // As long as a timer can be: a broker that a person watches does not end by itself.
 const neverMs = 2 ** 31 - 1;
@@ -22,14 +28,16 @@ const watchMs = 500;
 
 /** `pilink broker` */
 export async function runBrokerStart(given: Given, context: Context): Promise<ExitCode> {
-  const choice = choiceOf(given);
-  await tellStarted(await startBroker({ ...choice, log: context.note }), choice, context);
+  const wish = wishOf(given);
+  const broker = await startBroker({ ...wish, log: context.note });
+  requireWs(broker, wish);
+  await tellStarted(broker, wish, context);
   return exitCodes.done;
 }
 
 /** `pilink broker --foreground`: a broker that ends with this process, and does not end for want of clients. */
 export async function runBrokerForeground(given: Given, context: Context): Promise<ExitCode> {
-  const choice = choiceOf(given);
+  const choice = wishOf(given);
   const broker = await startBroker({ ...choice, log: context.note, idleMs: neverMs });
   if (!broker.started) {
     throw new PilinkError(
@@ -59,14 +67,14 @@ export async function runBrokerStatus(given: Given, context: Context): Promise<E
     await context.output.result({ running: false }, "No managed broker runs. pilink broker starts it.");
     return exitCodes.noBroker;
   }
-  const { url, host, port, pid, version, report } = status;
+  const { url, wsUrl, host, port, pid, version, report } = status;
   const details =
     report === undefined
       ? "It does not answer at the moment; pilink doctor looks closer."
       : `Up for ${describeDuration(report.uptimeMs)}, ${count(report.clients, "client")}, ${Math.round(report.memoryBytes / 1e6)} MB of memory.`;
   await context.output.result(
-    { running: true, url, host, port, pid, version, ...(report ?? {}) },
-    `The managed broker runs at ${url} (pid ${pid}, version ${version}). ${details}`,
+    { running: true, url, ws: wsUrl ?? null, host, port, pid, version, ...(report ?? {}) },
+    `The managed broker runs at ${url}${andWs(wsUrl)} (pid ${pid}, version ${version}). ${details}`,
   );
   return report === undefined ? exitCodes.noBroker : exitCodes.done;
 }
@@ -98,12 +106,12 @@ async function requireConsent(choice: Choice): Promise<void> {
 }
 
 async function tellStarted(broker: EnsuredBroker, choice: Choice, { output, note }: Context): Promise<void> {
-  const { url, host, port, pid, managed, started } = broker;
+  const { url, wsUrl, host, port, pid, managed, started } = broker;
   if (broker.note !== undefined) note(broker.note);
   if (choice.bindHost !== undefined && managed) {
     note(
       everyAddress.has(host)
-        ? `Whoever can reach port ${port} of this machine can read and write everything on it: it has no accounts.`
+        ? `Whoever can reach port ${port}${wsUrl === undefined ? "" : ` or ${new URL(wsUrl).port}`} of this machine can read and write everything on it: it has no accounts.`
         : `It listens on ${host} only. To change that run pilink broker stop, then this command again.`,
     );
   }
@@ -113,8 +121,8 @@ async function tellStarted(broker: EnsuredBroker, choice: Choice, { output, note
       ? "The managed broker already runs"
       : "An external broker already listens";
   await output.result(
-    { running: true, url, host, port, pid: pid ?? null, managed, started },
-    `${what} at ${url}${pid === undefined ? "" : ` (pid ${pid})`}.`,
+    { running: true, url, ws: wsUrl ?? null, host, port, pid: pid ?? null, managed, started },
+    `${what} at ${url}${andWs(wsUrl)}${pid === undefined ? "" : ` (pid ${pid})`}.`,
   );
 }
 
@@ -140,11 +148,47 @@ function choiceOf({ port, host, url }: Given): Choice {
   return { home, url: address?.url, bindHost };
 }
 
+function wishOf(given: Given): Wish {
+  return { ...choiceOf(given), wsPort: given.ws === undefined ? undefined : readWsPort(given.ws) };
+}
+
+/** @throws PilinkError `bad-argument` where WebSocket was asked for, and what runs already does not listen for it there */
+function requireWs({ url, wsUrl, pid, managed }: EnsuredBroker, { wsPort }: Wish): void {
+  if (wsPort === undefined || (wsUrl !== undefined && (wsPort === 0 || wsPort === Number(new URL(wsUrl).port || 80)))) {
+    return;
+  }
+  const without = wsUrl === undefined ? "without WebSocket" : `with WebSocket at ${wsUrl}`;
+  throw new PilinkError(
+    "bad-argument",
+    managed
+      ? `The managed broker already runs at ${url} (pid ${pid}) ${without}. Stop it first: pilink broker stop. Then run this command again.`
+      : `An external broker already listens at ${url}; whether it has WebSocket is its own matter. Take another port with --port.`,
+    { value: url },
+  );
+}
+
+function andWs(wsUrl: string | undefined): string {
+  return wsUrl === undefined ? "" : ` and ${wsUrl}`;
+}
+
 function readPort(port: string | undefined): number {
   if (port === undefined) return defaultMqttPort;
   const number = Number(port);
   if (!/^\d{1,5}$/.test(port) || number < 1 || number > 65_535) {
     throw new PilinkError("bad-argument", `--port ${quoteValue(port)} is no port: use 1 to 65535.`, { value: port });
+  }
+  return number;
+}
+
+function readWsPort(ws: string | true): number {
+  if (ws === true) return 0;
+  const number = Number(ws);
+  if (!/^\d{1,5}$/.test(ws) || number < 1 || number > 65_535) {
+    throw new PilinkError(
+      "bad-argument",
+      `--ws ${quoteValue(ws)} is no port: use 1 to 65535, or no number to take a free one.`,
+      { value: ws },
+    );
   }
   return number;
 }

@@ -1,5 +1,6 @@
 // The managed broker's work in a process whose memory can be measured. Argument: the options, as JSON.
 // Started with --expose-gc. Tells its URL, and answers every message with what it uses.
+import { createRequire } from "node:module";
 import { startEmbeddedBroker } from "../../broker/embedded.ts";
 import { dropNumberCache } from "../../broker/number-cache.ts";
 
@@ -11,4 +12,5 @@ process.on("message", () => {
   process.send?.({ rss, kept: heapUsed + arrayBuffers, clients: broker.clientCount(), ...broker.usage() });
 });
 process.on("disconnect", () => process.exit(0));
-process.send?.({ url: broker.url, isSwitched });
+const loaded = Object.keys(createRequire(import.meta.url).cache);
+process.send?.({ url: broker.url, isSwitched, loadsWs: loaded.some((path) => /[\\/]ws[\\/]lib[\\/]/.test(path)) });

@@ -24,10 +24,11 @@ const usageSchema = z.object({
 interface MeasuredBroker {
   url: string;
   isSwitched: boolean;
+  loadsWs: boolean;
   measure(): Promise<z.infer<typeof usageSchema>>;
 }
 
-async function startBroker(options: Pick<EmbeddedBrokerOptions, "bounds"> = {}): Promise<MeasuredBroker> {
+async function startBroker(options: Pick<EmbeddedBrokerOptions, "bounds" | "wsPort"> = {}): Promise<MeasuredBroker> {
   const file = fileURLToPath(new URL("./broker-main.ts", import.meta.url));
   const child = fork(file, [JSON.stringify(options)], { execArgv: ["--expose-gc"] });
   const forget = guardProcess(child.pid ?? 0);
@@ -38,7 +39,7 @@ async function startBroker(options: Pick<EmbeddedBrokerOptions, "bounds"> = {}):
   });
   const [started] = await once(child, "message");
   return {
-    ...z.object({ url: z.string(), isSwitched: z.boolean() }).parse(started),
+    ...z.object({ url: z.string(), isSwitched: z.boolean(), loadsWs: z.boolean() }).parse(started),
     async measure() {
       const answered = once(child, "message");
       child.send("measure");
@@ -90,6 +91,11 @@ describe("the memory of the managed broker", () => {
     await client.publishAsync("pilink/lab/dev/inbox", "x", { qos: 1 });
     // The cache took 16 MB with the first packet, half of them on the heap.
     expect((await broker.measure()).kept - before.kept).toBeLessThan(4 * mebibyte);
+  });
+
+  it("is not spent on WebSocket where that is not asked for", async () => {
+    expect((await startBroker()).loadsWs).toBe(false);
+    expect((await startBroker({ wsPort: 0 })).loadsWs).toBe(true);
   });
 
   it("does not grow with clients that connect and go for ever: 2,000 of them", async () => {

@@ -49,6 +49,31 @@ describe("broker", { timeout: 60_000 }, () => {
     await shell.does(["broker", "stop", "--port", port]);
   });
 
+  it("listens for WebSocket where that is asked for, and names the address", async () => {
+    const port = String(await freePort());
+    await shell.does(["broker", "--port", port]);
+    const without = await shell.run(["broker", "--port", port, "--ws"]);
+    expect(without).toMatchObject({ code: 2, stdout: "" });
+    expect(without.stderr).toMatch(/already runs .* without WebSocket\. Stop it first: pilink broker stop/);
+    expect((await shell.does(["broker", "status", "--port", port, "--json"])).json).toMatchObject([{ ws: null }]);
+    await shell.does(["broker", "stop", "--port", port]);
+
+    const started = await shell.does(["broker", "--port", port, "--ws", "--json"]);
+    expect(started.json).toMatchObject([{ started: true, ws: expect.stringMatching(/^ws:\/\/127\.0\.0\.1:\d+$/) }]);
+    const ws = String(started.json[0]?.ws);
+    const wsPort = new URL(ws).port;
+    expect((await shell.does(["broker", "--port", port, "--ws", wsPort])).stdout).toContain(`and ${ws} (pid`);
+    expect((await shell.does(["broker", "status", "--port", port])).stdout).toContain(`and ${ws} (pid`);
+    expect((await shell.does(["broker", "status", "--port", port, "--json"])).json).toMatchObject([{ ws }]);
+    await shell.does(["networks", "--url", ws, "--json"]);
+
+    const taken = await shell.run(["broker", "--port", String(await freePort()), "--ws", wsPort]);
+    expect(taken.code).not.toBe(0);
+    expect(taken.stderr).toContain(`could not listen for WebSocket at ${ws}`);
+    expect(await shell.run(["broker", "--port", port, "--ws", "70000"])).toMatchObject({ code: 2 });
+    await shell.does(["broker", "stop", "--port", port]);
+  });
+
   it("runs in the foreground until it is told to end", async () => {
     const port = String(await freePort());
     const broker = shell.start(["broker", "--port", port, "--foreground", "--json"]);
