@@ -34,7 +34,10 @@ export async function exchange(stage: Stage, options: Partial<PiOptions>): Promi
 
 /** The process of the stage's managed broker: the only one that carries the broker's argument. */
 async function brokerProcess(stage: Stage): Promise<LiveProcess> {
-  const found = (await stage.home().processes()).filter(({ command }) => command.includes('"idleMs":'));
-  expect(found).toHaveLength(1);
-  return found[0] ?? expect.fail("the broker does not run");
+  // A look at all processes of a busy machine can miss one.
+  return eventually(async () => {
+    const found = (await stage.home().processes()).filter(({ command }) => command.includes('"idleMs":'));
+    expect(found).toHaveLength(1);
+    return found[0] ?? expect.fail("the broker does not run");
+  });
 }
