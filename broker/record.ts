@@ -1,7 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { hasCode, removeFile, unusable, writeFileAtomically } from "../store/folder.ts";
+import { hasCode, listNames, removeFile, unusable, writeFileAtomically } from "../store/folder.ts";
 import { type Liveness, livenessOf } from "../store/process.ts";
 import { processIdentitySchema } from "../store/process-identity.ts";
 import { brokerFolder, markPath, type Place, recordPath } from "./record-file.ts";
@@ -95,13 +95,7 @@ export async function removeStopMarks(home: string, place: Place, local: boolean
 
 async function listJson<T>(home: string, ending: string, schema: z.ZodType<T>): Promise<T[]> {
   const folder = brokerFolder(home);
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return [];
-    throw unusable(folder, error);
-  }
+  const names = await listNames(folder);
   const values: T[] = [];
   for (const name of names.filter((name) => name.endsWith(ending))) {
     const value = await readJson(join(folder, name), schema);

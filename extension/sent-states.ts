@@ -1,4 +1,5 @@
 import type { SendOutcome } from "../peer/peer.ts";
+import { messageStates } from "../protocol/receipt.ts";
 import { findCarried } from "./connection.ts";
 
 /** The `customType` of the entry that keeps, for a session that is resumed, what messages have come to. */
@@ -22,17 +23,7 @@ export type KnownState = Pick<KeptOutcome, "state" | "reason">;
 /** What a message of this or a former session has come to, by its id. */
 export type KnownStates = Map<string, KnownState>;
 
-const states: ReadonlySet<string> = new Set<SendOutcome["state"]>([
-  "queued",
-  "sent",
-  "received",
-  "injected",
-  "seen",
-  "replied",
-  "denied",
-  "expired",
-  "refused",
-]);
+const states: ReadonlySet<string> = new Set<SendOutcome["state"]>([...messageStates, "refused"]);
 
 /**
  * What a message has come to by now.

@@ -1,8 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Json } from "../protocol/json.ts";
-import { hasCode, unusable } from "../store/folder.ts";
+import { absentCodes, hasCode, listNames, unusable } from "../store/folder.ts";
 import { isRolled } from "../store/rolling-file.ts";
 import { auditFile } from "./audit.ts";
 import { networksFolder } from "./state.ts";
@@ -69,13 +69,15 @@ export async function readAudits(
   const root = networksFolder(home);
   const messages: RecordedMessage[] = [];
   let unreadable = 0;
-  for (const folder of await namesIn(root)) {
+  for (const folder of await listNames(root, absentCodes)) {
     const shown = folder.replace(/@.*$/, "");
     if (network !== undefined && shown !== network) continue;
-    for (const peer of await namesIn(join(root, folder))) {
+    for (const peer of await listNames(join(root, folder), absentCodes)) {
       if (name !== undefined && peer !== name) continue;
       const path = join(root, folder, peer);
-      const earlier = (await namesIn(join(path, "earlier"))).map((other) => join(path, "earlier", other));
+      const earlier = (await listNames(join(path, "earlier"), absentCodes)).map((other) =>
+        join(path, "earlier", other),
+      );
       for (const place of [...earlier, path]) {
         const read = await readAudit(place, shown, peer);
         unreadable += read.unreadable;
@@ -87,7 +89,7 @@ export async function readAudits(
 }
 
 async function readAudit(folder: string, network: string, name: string) {
-  const files = (await namesIn(folder)).filter((file) => isRolled(file, auditFile)).sort(byAge);
+  const files = (await listNames(folder, absentCodes)).filter((file) => isRolled(file, auditFile)).sort(byAge);
   const held = new Map<string, RecordedMessage>();
   let unreadable = 0;
   for (const file of files) {
@@ -145,14 +147,5 @@ async function readText(path: string): Promise<string> {
     // It was rolled or removed between the two looks.
     if (hasCode(error, "ENOENT")) return "";
     throw unusable(path, error);
-  }
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "ENOTDIR")) return [];
-    throw unusable(folder, error);
   }
 }

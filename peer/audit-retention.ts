@@ -1,6 +1,6 @@
-import { lstat, readdir, rm } from "node:fs/promises";
+import { lstat, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { hasCode, unusable } from "../store/folder.ts";
+import { absentCodes, listNames, unusable } from "../store/folder.ts";
 import { acquireLock } from "../store/lock.ts";
 import { isRolled } from "../store/rolling-file.ts";
 import { auditFile } from "./audit.ts";
@@ -30,8 +30,8 @@ export async function removeOldRecords(retention: Retention): Promise<void> {
   const beforeMs = retention.nowMs - retention.auditDays * dayMs;
   const root = networksFolder(retention.home);
   const faults: unknown[] = [];
-  for (const network of await namesIn(root)) {
-    for (const name of await namesIn(join(root, network)).catch(() => [])) {
+  for (const network of await listNames(root, absentCodes)) {
+    for (const name of await listNames(join(root, network), absentCodes).catch(() => [])) {
       const path = join(root, network, name);
       try {
         if (path === retention.ownPath) await removeEarlier(path, beforeMs);
@@ -45,14 +45,14 @@ export async function removeOldRecords(retention: Retention): Promise<void> {
 }
 
 async function removeFromOther(path: string, beforeMs: number): Promise<void> {
-  const names = await namesIn(path);
+  const names = await listNames(path, absentCodes);
   const holdsRecords = names.some((name) => !isLock(name) && name !== "box.json");
   if (!holdsRecords || (await newestMs(path, names)) >= beforeMs) return;
   const lock = await acquireLock(path);
   if (lock.held) return;
   try {
     // Somebody may have been in and out again before the lock was taken; whoever was has written the box file.
-    const present = (await namesIn(path)).filter((name) => !isLock(name));
+    const present = (await listNames(path, absentCodes)).filter((name) => !isLock(name));
     if ((await newestMs(path, present)) >= beforeMs) return;
     const isEnded = isOver(path);
     await removeEarlier(path, beforeMs);
@@ -67,10 +67,10 @@ async function removeFromOther(path: string, beforeMs: number): Promise<void> {
 /** Removes what was put aside: it was, when its network had ended. */
 async function removeEarlier(path: string, beforeMs: number): Promise<void> {
   const earlier = join(path, "earlier");
-  for (const name of await namesIn(earlier)) {
+  for (const name of await listNames(earlier, absentCodes)) {
     const folder = join(earlier, name);
     const movedMs = (await lstat(folder)).mtimeMs;
-    if (Math.max(movedMs, await newestMs(folder, await namesIn(folder))) >= beforeMs) continue;
+    if (Math.max(movedMs, await newestMs(folder, await listNames(folder, absentCodes))) >= beforeMs) continue;
     await rm(folder, { recursive: true, force: true });
   }
 }
@@ -79,15 +79,6 @@ async function removeEarlier(path: string, beforeMs: number): Promise<void> {
 async function newestMs(folder: string, names: readonly string[]): Promise<number> {
   const times = await Promise.all(names.map(async (name) => (await lstat(join(folder, name))).mtimeMs));
   return Math.max(Number.NEGATIVE_INFINITY, ...times);
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "ENOTDIR")) return [];
-    throw unusable(folder, error);
-  }
 }
 
 function isLock(name: string): boolean {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Envelope, encodeEnvelope, envelopeSchema } from "../protocol/envelope.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { byteLengthOf } from "../protocol/json.ts";
-import { advanceState, isSettled, type MessageState } from "../protocol/receipt.ts";
+import { advanceState, isSettled, type MessageState, messageStates } from "../protocol/receipt.ts";
 import type { Journal, OpenedJournal } from "../store/journal.ts";
 import type { SentEntry } from "./peer.ts";
 
@@ -12,7 +12,7 @@ export const outboxLineSchema = z.discriminatedUnion("op", [
   z.object({
     op: z.literal("state"),
     id: z.string(),
-    state: z.enum(["queued", "sent", "received", "injected", "seen", "replied", "denied", "expired"]),
+    state: z.enum(messageStates),
     reason: z.string().optional(),
   }),
 ]);

@@ -22,8 +22,11 @@ export const receiptSchema = z.object({
 /** The receiver's statement about one message. */
 export type Receipt = z.infer<typeof receiptSchema>;
 
-/** What a sender knows of one message (topics.md, "Delivery"). */
-export type MessageState = "queued" | "sent" | Receipt["state"];
+/** What a sender can know of one message (topics.md, "Delivery"). */
+export const messageStates = ["queued", "sent", ...receiptStates] as const;
+
+/** What a sender knows of one message. */
+export type MessageState = (typeof messageStates)[number];
 
 const ranks: Record<MessageState, number> = {
   queued: 0,

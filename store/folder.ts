@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
-import { open, rename, unlink } from "node:fs/promises";
+import { open, readdir, rename, unlink } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { messageOf, PilinkError } from "../protocol/errors.ts";
@@ -74,6 +74,24 @@ export async function removeFile(path: string): Promise<void> {
     await unlink(path);
   } catch (error) {
     if (!hasCode(error, "ENOENT")) throw unusable(path, error);
+  }
+}
+
+/** What says that a path, or a folder above it, is not there. */
+export const absentCodes = ["ENOENT", "ENOTDIR"] as const;
+
+/**
+ * The names in a folder; none where it is not there.
+ *
+ * @param absent the codes that mean so
+ * @throws PilinkError `state-unusable` where it cannot be read
+ */
+export async function listNames(path: string, absent: readonly string[] = ["ENOENT"]): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (hasCode(error, ...absent)) return [];
+    throw unusable(path, error);
   }
 }
 

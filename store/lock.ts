@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { PilinkError } from "../protocol/errors.ts";
-import { ensureFolder, hasCode, removeFile, temporaryName, unusable } from "./folder.ts";
+import { ensureFolder, hasCode, listNames, removeFile, temporaryName, unusable } from "./folder.ts";
 import { type Liveness, livenessOf, ownIdentity } from "./process.ts";
 import { type ProcessIdentity, processIdentitySchema } from "./process-identity.ts";
 
@@ -215,13 +215,7 @@ async function readContent(path: string): Promise<Content | undefined> {
 }
 
 async function readGenerations(folder: string): Promise<number[]> {
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return [];
-    throw unusable(folder, error);
-  }
+  const names = await listNames(folder);
   return names.flatMap((name) => {
     const digits = /^lock\.([1-9]\d{0,14})$/.exec(name)?.[1];
     return digits === undefined ? [] : [Number(digits)];

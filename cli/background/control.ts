@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { envelopeSchema } from "../../protocol/envelope.ts";
 import type { Json } from "../../protocol/json.ts";
-import { receiptStates } from "../../protocol/receipt.ts";
+import { messageStates } from "../../protocol/receipt.ts";
 import { awaitedStates } from "../sending.ts";
 
 // How a one-shot command and a background peer talk: one request, then answers, one JSON object a line.
@@ -80,7 +80,7 @@ export const handoutSchema = z.object({
 export const outcomeSchema = z.object({
   to: z.string(),
   id: z.string().optional(),
-  state: z.enum(["queued", "sent", "refused", ...receiptStates]),
+  state: z.enum([...messageStates, "refused"]),
   reason: z.string().optional(),
 });
 

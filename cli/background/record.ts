@@ -1,7 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { ensureFolder, hasCode, removeFile, unusable, writeFileAtomically } from "../../store/folder.ts";
+import { ensureFolder, hasCode, listNames, removeFile, unusable, writeFileAtomically } from "../../store/folder.ts";
 import { livenessOf } from "../../store/process.ts";
 import { processIdentitySchema } from "../../store/process-identity.ts";
 
@@ -59,13 +59,7 @@ export async function removeRecord(home: string, { id }: Pick<BackgroundRecord, 
  */
 export async function readRecords(home: string): Promise<FoundRecord[]> {
   const folder = backgroundFolder(home);
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return [];
-    throw unusable(folder, error);
-  }
+  const names = await listNames(folder);
   const read = await Promise.all(names.filter((name) => name.endsWith(".json")).map((name) => readOne(folder, name)));
   return read
     .flat()
