@@ -1,5 +1,5 @@
 import type { ExtensionContext } from "@earendil-works/pi-coding-agent";
-import { askAbout, declined, findDoubt, restrain, unasked } from "../peer/approval.ts";
+import { askAbout, declined, findDoubt, restrain, sendRestrained, unasked } from "../peer/approval.ts";
 import type { ModelMessage } from "../peer/model-tools.ts";
 import type { Peer, SendOutcome } from "../peer/peer.ts";
 import type { Preferences } from "../peer/preferences.ts";
@@ -36,20 +36,10 @@ export class ModelSends {
     const asked = restrain(peer, this.#restraint, message);
     if (asked.open.length === 0 && asked.refused.length > 0) return asked.refused;
     await this.#approve(asked.open, message.body, scene);
-    // Tools run side by side, and a person takes time: others may have been sent, and have joined, since.
-    const { open, refused: late } = restrain(peer, this.#restraint, { ...message, to: asked.open });
-    const refused = [...asked.refused, ...late];
-    if (open.length === 0 && refused.length > 0) return refused;
-    for (const to of open) this.#restraint.note(to, message.body);
-    const sent = await peer.send({
-      // To "all" where nobody is here says that.
-      to: open.length === 0 ? "all" : open,
-      body: message.body,
-      re: message.re,
+    return sendRestrained(peer, this.#restraint, message, asked, {
       ...this.#reading.next(),
       ...(signal === undefined ? {} : { signal }),
     });
-    return [...sent, ...refused];
   }
 
   async #approve(to: string[], body: string, scene: SendScene): Promise<void> {

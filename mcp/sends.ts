@@ -1,4 +1,4 @@
-import { askAbout, type Doubt, declined, findDoubt, restrain, unasked } from "../peer/approval.ts";
+import { askAbout, type Doubt, declined, findDoubt, restrain, sendRestrained, unasked } from "../peer/approval.ts";
 import type { Chain } from "../peer/chain.ts";
 import type { ModelMessage } from "../peer/model-tools.ts";
 import type { SendOutcome } from "../peer/peer.ts";
@@ -26,18 +26,15 @@ export class Sends {
    * @throws PilinkError `not-approved`; what `Peer.send` throws
    */
   async send({ peer, preferences }: Seated, message: ModelMessage, asking: Asking, signal: AbortSignal): Promise<Sent> {
-    const { open, refused } = restrain(peer, this.#restraint, message);
-    if (open.length === 0 && refused.length > 0) return { outcomes: refused };
+    const asked = restrain(peer, this.#restraint, message);
+    if (asked.open.length === 0 && asked.refused.length > 0) return { outcomes: asked.refused };
     const doubt = await findDoubt(message.body, this.#chain.look().hops, preferences.confirm);
     if (doubt !== undefined) {
-      const question = this.#settle(open, message.body, doubt, asking);
+      const question = this.#settle(asked.open, message.body, doubt, asking);
       if (question !== undefined) return { question };
     }
-    for (const to of open) this.#restraint.note(to, message.body);
-    const { body, re } = message;
-    const to = message.to === "all" && refused.length === 0 ? "all" : open;
-    const sent = await peer.send({ to, body, re, ...this.#chain.next(), signal });
-    return { outcomes: [...sent, ...refused] };
+    const link = { ...this.#chain.next(), signal };
+    return { outcomes: await sendRestrained(peer, this.#restraint, message, asked, link) };
   }
 
   /** @returns what to ask; undefined where the person has agreed */

@@ -1,8 +1,9 @@
 import { cleanText } from "../protocol/clean.ts";
 import { hopsLimit } from "../protocol/envelope.ts";
 import { PilinkError } from "../protocol/errors.ts";
+import { everybody } from "../protocol/names.ts";
 import type { ModelMessage } from "./model-tools.ts";
-import type { Peer, SendOutcome } from "./peer.ts";
+import type { Outgoing, Peer, SendOutcome } from "./peer.ts";
 import type { Restraint } from "./restraint.ts";
 import { findSecret } from "./secrets.ts";
 
@@ -26,6 +27,31 @@ export function restrain(peer: Pick<Peer, "roster">, restraint: Restraint, messa
     return error === undefined ? [] : [{ to, id: undefined, state: "refused", reason: error.message, error }];
   });
   return { open: receivers.filter((name) => !refused.some(({ to }) => to === name)), refused };
+}
+
+/**
+ * Sends a message of a model once nothing is in its way any more. Tools run side by side, and a person takes time to
+ * answer: others may have been sent, and peers may have joined, since the receivers were separated.
+ *
+ * @param asked what {@link restrain} gave, and the person was asked about
+ * @param link what the message carries on, and what ends the waiting
+ * @returns one outcome for each receiver, also for those that were refused
+ * @throws PilinkError what `Peer.send` throws
+ */
+export async function sendRestrained(
+  peer: Pick<Peer, "roster" | "send">,
+  restraint: Restraint,
+  { body, re }: ModelMessage,
+  asked: Restrained,
+  link: Pick<Outgoing, "hops" | "trace" | "signal">,
+): Promise<SendOutcome[]> {
+  const { open, refused: late } = restrain(peer, restraint, { to: asked.open, body, re });
+  const refused = [...asked.refused, ...late];
+  if (open.length === 0 && refused.length > 0) return refused;
+  for (const to of open) restraint.note(to, body);
+  // To "all" where nobody is here says that.
+  const sent = await peer.send({ to: open.length === 0 ? everybody : open, body, re, ...link });
+  return [...sent, ...refused];
 }
 
 /** Why a person has to agree before a message of a model goes (topics.md, "Loops", [SESS-11]). */
