@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { packetsOf, textAt } from "../test/contract/filter-proxy.ts";
 import { onCleanup } from "../test/support/cleanup.ts";
-import { listen } from "../test/support/network.ts";
+import { listen, tieEnds } from "../test/support/network.ts";
 import type { Random } from "./random.ts";
 
 /** How much goes wrong: each is a share from 0 to 1 of what a broker delivers to inbox and receipts. */
@@ -85,18 +85,7 @@ export async function startDisorderProxy(targetPort: number, random: Random): Pr
         }
       }
     });
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one);
-      one.on("end", () => other.end());
-      one.on("error", () => other.destroy());
-      one.on("close", () => {
-        sockets.delete(one);
-        other.destroy();
-      });
-    }
+    tieEnds(near, far, sockets);
   });
   const port = await listen(server);
   const close = async () => {

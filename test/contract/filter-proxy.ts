@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { onCleanup } from "../support/cleanup.ts";
-import { listen } from "../support/network.ts";
+import { listen, tieEnds } from "../support/network.ts";
 
 /** A PUBLISH on its way from a broker to a client. */
 export interface PassingPublish {
@@ -72,18 +72,7 @@ export async function startFilterProxy(
         if (!isLost) near.write(packet);
       }
     });
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one);
-      one.on("end", () => other.end());
-      one.on("error", () => other.destroy());
-      one.on("close", () => {
-        sockets.delete(one);
-        other.destroy();
-      });
-    }
+    tieEnds(near, far, sockets);
   });
   const port = await listen(server);
   onCleanup(async () => {

@@ -30,6 +30,26 @@ function portOf(address: AddressInfo | string | null): number {
   return address.port;
 }
 
+/**
+ * Lets two sockets of a proxy end together, in the way in which either of them ends.
+ *
+ * @param sockets holds both for as long as they are open
+ */
+export function tieEnds(near: Socket, far: Socket, sockets: Set<Socket>): void {
+  for (const [one, other] of [
+    [near, far],
+    [far, near],
+  ] as const) {
+    sockets.add(one);
+    one.on("end", () => other.end());
+    one.on("error", () => other.destroy());
+    one.on("close", () => {
+      sockets.delete(one);
+      other.destroy();
+    });
+  }
+}
+
 /** A TCP proxy on loopback whose connections can be made to fail. */
 export interface TcpProxy {
   port: number;
