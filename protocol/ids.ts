@@ -1,4 +1,4 @@
-import { customAlphabet, nanoid } from "nanoid";
+import { customAlphabet } from "nanoid";
 import { z } from "zod";
 
 // MQTT 3.1.1 §3.1.3.1: every server must take client ids of up to 23 letters and digits. "pl-" and 20 more are 23.
@@ -9,12 +9,18 @@ const lowerCaseId = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz");
 const epochTimeLength = 9;
 const epochRandomLength = 11;
 
+// Letters and digits only: an id that began with "-" would be taken for an option where a person or a model types it.
+const lettersAndDigits = customAlphabet("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+// As unlikely to meet twice as nanoid's own 21 of 64 characters: 62 ** 22 > 64 ** 21.
+const idLength = 22;
+
 /** An id on the wire: of a message, a life, an instance, a box or a request (topics.md, "Identifiers"). */
 export const idSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 
 /** A new id for a message or a request. */
 export function newId(): string {
-  return nanoid();
+  return lettersAndDigits(idLength);
 }
 
 /** A new id for a state folder; the client id is made of it (topics.md, "MQTT profile"). */

@@ -71,10 +71,10 @@ describe("what strangers publish", () => {
     await stage.ask(prod, "read what came so far");
     await prod.newSession();
     const before = stage.requests("prod").length;
-    for (const payload of ["build finished", "42", '{"status":"failed"}', '{"v":1,"body":"by hand","from":"ci"}']) {
+    for (const payload of ["build finished", "42", '{"status":"failed"}', '{"v":1,"body":"typed by ci","from":"ci"}']) {
       await stranger.publish("pilink/lab/prod/inbox", payload);
     }
-    await injected(prod, "by hand");
+    await injected(prod, "typed by ci");
     expect(stage.requests("prod")).toHaveLength(before);
     const frames = framesIn(await stage.ask(prod, "what came?"));
     expect(frames).toHaveLength(4);
@@ -82,7 +82,7 @@ describe("what strangers publish", () => {
       expect(frame).toMatch(/^\[PI\/\/LINK\] Unverified message in the network "lab", published by hand/);
     expect(frames[3]).toContain('claiming to be from "ci"');
     const request = stage.requests("prod").at(-1) ?? expect.fail("no request");
-    expect(bodiesIn(request)).toEqual(["build finished", "42", '{\n  "status": "failed"\n}', "by hand"]);
+    expect(bodiesIn(request)).toEqual(["build finished", "42", '{\n  "status": "failed"\n}', "typed by ci"]);
   });
 
   test("a body cannot break out of its frame or reach the terminal [SESS-1] [SESS-3]", async () => {

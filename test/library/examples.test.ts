@@ -130,7 +130,7 @@ describe("the examples of the README for programs", () => {
     expect(await nextForDev()).toMatchObject({ from: "release", type: "task", body: { version: "1.4.0" } });
     const lines = (await finish()).split("\n");
     expect(lines).toContain("dev online ");
-    expect(lines.some((line) => /^dev (?:received|injected|seen) [\w-]{21}$/.test(line))).toBe(true);
+    expect(lines.some((line) => /^dev (?:received|injected|seen) \w+$/.test(line))).toBe(true);
     expect(lines.find((line) => line.startsWith("nobody refused "))).toContain("nobody");
     expect(lines.find((line) => line.startsWith("too-big "))).toContain("1 MiB");
   });

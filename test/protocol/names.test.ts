@@ -142,9 +142,12 @@ describe("ids", () => {
     }
   });
 
-  it("[NAME-7] new ids are ids and differ", () => {
+  it("[NAME-7] new ids are ids, differ, and can be typed as an argument", () => {
     const made = Array.from({ length: 500 }, newId);
-    for (const id of made) expect(idSchema.safeParse(id).success).toBe(true);
+    for (const id of made) {
+      expect(idSchema.safeParse(id).success).toBe(true);
+      expect(id).toMatch(/^[A-Za-z0-9]+$/);
+    }
     expect(new Set(made).size).toBe(made.length);
   });
 
