@@ -119,7 +119,8 @@ export class NetworkPeer implements AsyncIterable<Message>, AsyncDisposable {
         if (entry !== undefined) {
           given.add(entry.id);
           this.#chain.note(entry);
-          this.#peer.markInjected([entry.id], this.#session);
+          // Whoever reads it comes first; by then it may be more than injected.
+          setImmediate(() => this.#peer.markInjected([entry.id], this.#session));
           try {
             yield this.#toMessage(entry);
           } finally {

@@ -10,7 +10,7 @@ export const auditFile = "audit.jsonl";
 const limits = { fileBytes: 8 * 1024 * 1024, keptFiles: 4 } as const;
 // A line is for reading afterwards: one write for many of them costs the delivery almost nothing.
 const pauseMs = 50;
-const waitingLimit = 256 * 1024;
+const waitingLines = 512;
 
 /** One line of `audit.jsonl`. `at` is in milliseconds since 1970, by the clock of this machine. */
 export type AuditLine = { at: number } & (
@@ -47,8 +47,7 @@ export class Audit {
   readonly #port: AuditPort;
   readonly #file: RollingFile;
   readonly #onExit = () => this.flush();
-  #waiting = "";
-  #waitingLines = 0;
+  #waiting: AuditLine[] = [];
   #lost = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -84,17 +83,17 @@ export class Audit {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     process.removeListener("exit", this.#onExit);
-    if (this.#waitingLines === 0) return;
-    const gap = this.#lost === 0 ? "" : lineOf(this.#port.nowMs(), { op: "gap", lines: this.#lost });
+    const lines = this.#waiting;
+    if (lines.length === 0) return;
+    this.#waiting = [];
+    const gap: AuditLine[] = this.#lost === 0 ? [] : [{ at: this.#port.nowMs(), op: "gap", lines: this.#lost }];
     try {
-      this.#file.append(gap + this.#waiting);
+      this.#file.append([...gap, ...lines].map((line) => `${JSON.stringify(line)}\n`).join(""));
       this.#lost = 0;
     } catch (error) {
       if (this.#lost === 0) this.#port.onFault(error);
-      this.#lost += this.#waitingLines;
+      this.#lost += lines.length;
     }
-    this.#waiting = "";
-    this.#waitingLines = 0;
   }
 
   /** Idempotent. */
@@ -104,9 +103,8 @@ export class Audit {
   }
 
   #add(entry: Entry): void {
-    this.#waiting += lineOf(this.#port.nowMs(), entry);
-    this.#waitingLines += 1;
-    if (this.#waiting.length >= waitingLimit) {
+    this.#waiting.push({ at: this.#port.nowMs(), ...entry });
+    if (this.#waiting.length >= waitingLines) {
       this.flush();
     } else if (this.#timer === undefined) {
       this.#timer = setTimeout(() => this.flush(), pauseMs);
@@ -114,8 +112,4 @@ export class Audit {
       process.once("exit", this.#onExit);
     }
   }
-}
-
-function lineOf(at: number, entry: Entry): string {
-  return `${JSON.stringify({ at, ...entry })}\n`;
 }

@@ -8,8 +8,8 @@ export const repeatPauses = { firstMs: 2_000, longestMs: 60_000 } as const;
 
 /** What the dispatcher needs of its surroundings. */
 export interface DispatchPort {
-  /** What is on its way to a box, in order. */
-  openTo(box: string): Iterable<OutboxEntry>;
+  /** What is on its way to a box from that `seq` on, in order. */
+  openFrom(box: string, seq: number): Iterable<OutboxEntry>;
   openBoxes(): string[];
   /** True while the receiver is in the roster, online, with this box, and the own connection stands. */
   isReachable(name: string, box: string): boolean;
@@ -23,8 +23,16 @@ export interface DispatchPort {
 }
 
 interface Flight {
+  entry: OutboxEntry;
   attempts: number;
   dueMs: number;
+}
+
+/** What was published to one box and is not settled. Each step costs the same, however many wait behind it. */
+interface Lane {
+  flights: Map<string, Flight>;
+  sizeBytes: number;
+  nextSeq: number;
 }
 
 /**
@@ -33,61 +41,72 @@ interface Flight {
  */
 export class Dispatcher {
   readonly #port: DispatchPort;
-  readonly #flights = new Map<string, Map<string, Flight>>();
+  readonly #lanes = new Map<string, Lane>();
   #timer: NodeJS.Timeout | undefined;
+  #timerDueMs = Number.POSITIVE_INFINITY;
   #closed = false;
 
   constructor(port: DispatchPort) {
     this.#port = port;
   }
 
-  /** Publishes what may go to a box now. Call it when something was added or settled. */
+  /** Publishes what may go to a box now. Call it when something was added. */
   pump(box: string): void {
     if (this.#closed) return;
-    const flights = this.#flights.get(box) ?? new Map<string, Flight>();
-    this.#flights.set(box, flights);
-    const open = new Set<string>();
-    let bytes = 0;
-    for (const entry of this.#port.openTo(box)) {
-      bytes += entry.sizeBytes;
-      if (open.size >= windowLimits.messages || (open.size > 0 && bytes > windowLimits.bytes)) break;
-      open.add(entry.envelope.id);
-      if (!flights.has(entry.envelope.id) && this.#port.isReachable(entry.envelope.to, box))
-        this.#publish(entry, flights);
+    const lane = this.#lanes.get(box) ?? { flights: new Map(), sizeBytes: 0, nextSeq: 0 };
+    this.#lanes.set(box, lane);
+    for (const entry of this.#port.openFrom(box, lane.nextSeq)) {
+      if (lane.flights.size >= windowLimits.messages) break;
+      if (lane.flights.size > 0 && lane.sizeBytes + entry.sizeBytes > windowLimits.bytes) break;
+      // Who is away is tried again from the first one on when they are back.
+      lane.nextSeq = entry.envelope.seq + 1;
+      if (this.#port.isReachable(entry.envelope.to, box)) this.#publish(entry, lane);
     }
-    for (const id of flights.keys()) if (!open.has(id)) flights.delete(id);
-    if (flights.size === 0) this.#flights.delete(box);
-    this.#schedule();
+  }
+
+  /** A message is settled: the next may go. */
+  settle(entry: OutboxEntry): void {
+    const box = entry.envelope.toBox;
+    const lane = this.#lanes.get(box);
+    if (lane !== undefined) land(lane, entry);
+    this.pump(box);
+    const isQuiet = lane?.flights.size === 0 && [...this.#lanes.values()].every(({ flights }) => flights.size === 0);
+    if (isQuiet) this.#wakeAt(Number.POSITIVE_INFINITY);
   }
 
   /** The connection is back, or the receiver is: what has no receipt goes out again at once. */
   resume(box?: string): void {
     for (const each of box === undefined ? this.#port.openBoxes() : [box]) {
-      this.#flights.delete(each);
+      this.#lanes.delete(each);
       this.pump(each);
     }
   }
 
   /** Publishes messages again that their receiver misses. */
   repeat(box: string, seqs: number[]): void {
-    const flights = this.#flights.get(box);
-    if (flights === undefined) return;
+    const lane = this.#lanes.get(box);
+    if (lane === undefined) return;
     const wanted = new Set(seqs);
-    for (const entry of this.#port.openTo(box)) {
-      if (wanted.has(entry.envelope.seq) && flights.has(entry.envelope.id)) this.#publish(entry, flights);
+    for (const { entry } of lane.flights.values()) {
+      if (wanted.has(entry.envelope.seq)) this.#publish(entry, lane);
     }
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#flights.clear();
+    this.#lanes.clear();
   }
 
-  #publish(entry: OutboxEntry, flights: Map<string, Flight>): void {
-    const attempts = (flights.get(entry.envelope.id)?.attempts ?? 0) + 1;
+  #publish(entry: OutboxEntry, lane: Lane): void {
+    const { id } = entry.envelope;
+    const former = lane.flights.get(id);
+    if (former === undefined) lane.sizeBytes += entry.sizeBytes;
+    const attempts = (former?.attempts ?? 0) + 1;
     const pause = Math.min(repeatPauses.longestMs, repeatPauses.firstMs * 2 ** (attempts - 1));
-    flights.set(entry.envelope.id, { attempts, dueMs: this.#port.nowMs() + pause * (0.8 + 0.4 * this.#port.random()) });
+    const dueMs = this.#port.nowMs() + pause * (0.8 + 0.4 * this.#port.random());
+    lane.flights.set(id, { entry, attempts, dueMs });
+    if (dueMs < this.#timerDueMs) this.#wakeAt(dueMs);
     this.#port.publish(entry).then(
       () => {
         if (!this.#closed) this.#port.onPublished(entry);
@@ -97,26 +116,33 @@ export class Dispatcher {
     );
   }
 
-  #schedule(): void {
+  #wakeAt(dueMs: number): void {
     clearTimeout(this.#timer);
-    let next = Number.POSITIVE_INFINITY;
-    for (const flights of this.#flights.values())
-      for (const { dueMs } of flights.values()) next = Math.min(next, dueMs);
-    if (next === Number.POSITIVE_INFINITY || this.#closed) return;
-    this.#timer = setTimeout(() => this.#repeatDue(), Math.max(0, next - this.#port.nowMs()));
+    this.#timerDueMs = dueMs;
+    if (dueMs === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(() => this.#repeatDue(), Math.max(0, dueMs - this.#port.nowMs()));
     this.#timer.unref();
   }
 
   #repeatDue(): void {
+    if (this.#closed) return;
     const nowMs = this.#port.nowMs();
-    for (const [box, flights] of this.#flights) {
-      for (const entry of this.#port.openTo(box)) {
-        const flight = flights.get(entry.envelope.id);
-        if (flight === undefined || flight.dueMs > nowMs) continue;
-        if (this.#port.isReachable(entry.envelope.to, box)) this.#publish(entry, flights);
-        else flights.delete(entry.envelope.id);
+    let nextMs = Number.POSITIVE_INFINITY;
+    // While it goes on, what is published anew moves no timer.
+    this.#timerDueMs = Number.NEGATIVE_INFINITY;
+    for (const [box, lane] of this.#lanes) {
+      for (const { entry, dueMs } of [...lane.flights.values()]) {
+        if (dueMs <= nowMs) {
+          if (this.#port.isReachable(entry.envelope.to, box)) this.#publish(entry, lane);
+          else land(lane, entry);
+        }
+        nextMs = Math.min(nextMs, lane.flights.get(entry.envelope.id)?.dueMs ?? nextMs);
       }
     }
-    this.#schedule();
+    this.#wakeAt(nextMs);
   }
+}
+
+function land(lane: Lane, entry: OutboxEntry): void {
+  if (lane.flights.delete(entry.envelope.id)) lane.sizeBytes -= entry.sizeBytes;
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Envelope, InboxPayload } from "../protocol/envelope.ts";
+import type { ByHand, Envelope, InboxPayload } from "../protocol/envelope.ts";
 import { idSchema, newId } from "../protocol/ids.ts";
 import type { Json } from "../protocol/json.ts";
 import type { Journal, OpenedJournal } from "../store/journal.ts";
@@ -93,7 +93,7 @@ export class Inbox {
       at: message.at ?? nowMs,
       trace: message.trace ?? id,
       hops: message.hops ?? 0,
-      envelope: envelopeJson.parse(message),
+      envelope: jsonOf(message),
       ...(payload.kind === "envelope" ? orderFieldsOf(payload.envelope) : {}),
     };
     this.#journal.append(line);
@@ -267,6 +267,12 @@ export class Inbox {
     this.#release(step.released);
     return { kind: "new", id: line.id, released: step.released, missing: step.missing };
   }
+}
+
+function jsonOf(message: Envelope | ByHand): Record<string, Json> {
+  const json: Record<string, Json> = {};
+  for (const [key, value] of Object.entries(message)) if (value !== undefined) json[key] = value;
+  return json;
 }
 
 function orderFieldsOf(envelope: Envelope): Pick<InLine, "fromBox" | "seq" | "base"> {

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { IClientOptions, MqttClient } from "mqtt";
 import { describeAddress, isLoopback } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
@@ -61,6 +62,7 @@ export class Link {
   #url: string;
   #conn = 0;
   #client: MqttClient | undefined;
+  #gathering: Gathering | undefined;
   #closed = false;
   #attempt = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -110,6 +112,7 @@ export class Link {
    */
   publish(topic: string, payload: string, retain = false): Promise<void> {
     return this.#call(`publishing to ${topic}`, (client, done) => {
+      this.#gathering?.add();
       client.publish(topic, payload, { qos: 1, retain }, (error) => done(error));
     });
   }
@@ -173,7 +176,11 @@ export class Link {
     client.setMaxListeners(0);
     // Nagle's algorithm would hold a message back until the other side has acknowledged the one before: 40 ms.
     if (client.stream instanceof Socket) client.stream.setNoDelay(true);
+    const gathering = new Gathering(client.stream);
+    this.#gathering = gathering;
     client.handleMessage = (packet, done) => {
+      // The acknowledgement has time: first comes whoever the message is for.
+      gathering.hold();
       if (this.#client === client || this.#client === undefined) {
         const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
         this.#options.onMessage({ topic: packet.topic, payload, retained: packet.retain });
@@ -261,6 +268,41 @@ export async function deleteSession(
   const link = new Link({ ...options, clean: true, onMessage: () => undefined });
   await link.open();
   await link.close();
+}
+
+/**
+ * Brings what is written in one turn of the event loop together: by itself each packet is a system call, and in a burst
+ * these take more time than everything else.
+ */
+class Gathering {
+  readonly #stream: Duplex;
+  #state: "idle" | "written" | "held" = "idle";
+
+  constructor(stream: Duplex) {
+    this.#stream = stream;
+  }
+
+  /** Call it before a packet is written that somebody waits for. The first one of a turn goes out at once. */
+  add(): void {
+    if (this.#state === "idle") this.#begin("written");
+    else this.hold();
+  }
+
+  /** What is written in the rest of this turn goes out at its end. */
+  hold(): void {
+    if (this.#state === "held") return;
+    if (this.#state === "idle") this.#begin("held");
+    this.#state = "held";
+    this.#stream.cork();
+  }
+
+  #begin(state: "written" | "held"): void {
+    this.#state = state;
+    setImmediate(() => {
+      if (this.#state === "held") this.#stream.uncork();
+      this.#state = "idle";
+    });
+  }
 }
 
 function textWill(will: { topic: string; payload: string }): { topic: string; payload: Buffer } {

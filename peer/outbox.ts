@@ -49,7 +49,7 @@ export class Outbox {
     this.#journal = opened.journal;
     for (const [box, seq] of seqs) this.#lastSeq.set(box, seq);
     for (const line of opened.lines) {
-      if (line.op === "out") this.#hold(line.envelope);
+      if (line.op === "out") this.#hold(line.envelope, byteLengthOf(JSON.stringify(line.envelope)));
       else this.#apply(line.id, line.state, line.reason);
     }
   }
@@ -73,7 +73,7 @@ export class Outbox {
       );
     }
     this.#journal.append({ op: "out", envelope });
-    return this.#hold(envelope);
+    return this.#hold(envelope, sizeBytes);
   }
 
   get(id: string): OutboxEntry | undefined {
@@ -92,6 +92,15 @@ export class Outbox {
     return this.#open.get(box)?.values() ?? [];
   }
 
+  /** What is on its way to a box from that `seq` on, in order. Getting there costs nothing for those before it. */
+  *openFrom(box: string, seq: number): Iterable<OutboxEntry> {
+    const last = this.#lastSeq.get(box) ?? 0;
+    for (let next = Math.max(seq, this.baseOf(box) ?? last + 1); next <= last; next += 1) {
+      const entry = this.#open.get(box)?.get(next);
+      if (entry !== undefined) yield entry;
+    }
+  }
+
   /** The boxes that something is on its way to. */
   openBoxes(): string[] {
     return [...this.#open.keys()];
@@ -103,14 +112,15 @@ export class Outbox {
   }
 
   /**
-   * Moves a message forward.
+   * Moves a message forward. A crash of the process may forget it: then the message goes out again, and its receiver,
+   * which has it, says so again.
    *
    * @returns the entry if its state changed
    */
   move(id: string, state: MessageState, reason?: string): OutboxEntry | undefined {
     const entry = this.#entries.get(id);
     if (entry === undefined || advanceState(entry.state, state) === entry.state) return undefined;
-    this.#journal.append({ op: "state", id, state, ...(reason === undefined ? {} : { reason }) });
+    this.#journal.note({ op: "state", id, state, ...(reason === undefined ? {} : { reason }) });
     return this.#apply(id, state, reason);
   }
 
@@ -128,13 +138,8 @@ export class Outbox {
     this.#journal.close();
   }
 
-  #hold(envelope: Envelope): OutboxEntry {
-    const entry: OutboxEntry = {
-      envelope,
-      sizeBytes: byteLengthOf(JSON.stringify(envelope)),
-      state: "queued",
-      reason: undefined,
-    };
+  #hold(envelope: Envelope, sizeBytes: number): OutboxEntry {
+    const entry: OutboxEntry = { envelope, sizeBytes, state: "queued", reason: undefined };
     this.#entries.set(envelope.id, entry);
     this.#lastSeq.set(envelope.toBox, Math.max(envelope.seq, this.#lastSeq.get(envelope.toBox) ?? 0));
     const open = this.#open.get(envelope.toBox) ?? new Map<number, OutboxEntry>();

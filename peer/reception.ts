@@ -41,6 +41,11 @@ export class Reception {
   #onEarlyKnown: (() => void) | undefined;
   #isSettled = false;
   readonly #askedMs = new Map<string, number>();
+  // What is not safe on the disk yet: the receipt that follows says how far the message has come by then.
+  readonly #unflushed = new Set<string>();
+  // What came in this turn of the event loop, with its sender.
+  #arrived = new Map<string, string>();
+  #flushing: NodeJS.Immediate | undefined;
   // A settled message is not repeated by its sender: what was lost with the connection has to be said again.
   readonly #unsent = new Map<string, { to: string; receipt: Receipt }>();
 
@@ -134,7 +139,8 @@ export class Reception {
         for (const entry of this.#port.inbox.mark([id], state, session)) {
           this.#port.audit.noteState("in", id, entry.from, state);
           const { fromEpoch, fromBox, from } = entry.envelope;
-          if (typeof fromEpoch === "string" && typeof fromBox === "string" && typeof from === "string") {
+          const isPeer = typeof fromEpoch === "string" && typeof fromBox === "string" && typeof from === "string";
+          if (isPeer && !this.#unflushed.has(id)) {
             this.#sendReceipt(from, id, state);
           }
         }
@@ -163,6 +169,7 @@ export class Reception {
   close(): void {
     for (const timer of this.#gapTimers.values()) clearTimeout(timer);
     this.#gapTimers.clear();
+    clearImmediate(this.#flushing);
     this.#port.inbox.close();
   }
 
@@ -213,15 +220,10 @@ export class Reception {
   }
 
   #acknowledge(envelope: Envelope, accepted: ReturnType<Inbox["accept"]>): void {
-    const { inbox } = this.#port;
     const id = accepted.kind === "new" ? accepted.id : accepted.entry.id;
-    inbox
-      .flush()
-      .then(() => {
-        const state = inbox.get(id)?.state ?? "unread";
-        this.#sendReceipt(envelope.from, id, state === "unread" ? "received" : state);
-      })
-      .catch((error: unknown) => this.#port.onDiskFault(error));
+    this.#unflushed.add(id);
+    this.#arrived.set(id, envelope.from);
+    this.#flushing ??= setImmediate(() => void this.#flush());
     if (accepted.kind === "duplicate") return;
     if (accepted.missing.length === 0) {
       clearTimeout(this.#gapTimers.get(envelope.fromBox));
@@ -244,6 +246,26 @@ export class Reception {
     } as const;
     // If the connection ends first, the sender publishes everything again when it is back.
     this.#port.wire.publishControl(envelope.from, request).catch(() => undefined);
+  }
+
+  /** Has the disk take what came in this turn of the event loop, and then tells the senders. */
+  async #flush(): Promise<void> {
+    this.#flushing = undefined;
+    const { inbox } = this.#port;
+    const taken = this.#arrived;
+    this.#arrived = new Map();
+    try {
+      await inbox.flush();
+    } catch (error) {
+      this.#port.onDiskFault(error);
+      return;
+    } finally {
+      for (const id of taken.keys()) this.#unflushed.delete(id);
+    }
+    for (const [id, from] of taken) {
+      const state = inbox.get(id)?.state ?? "unread";
+      this.#sendReceipt(from, id, state === "unread" ? "received" : state);
+    }
   }
 
   #startGapTimer(box: string): void {

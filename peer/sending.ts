@@ -1,4 +1,4 @@
-import { checkBody, encodeEnvelope } from "../protocol/envelope.ts";
+import { checkBody, restateEnvelope } from "../protocol/envelope.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import { idSchema, newId } from "../protocol/ids.ts";
 import { parseName, readName } from "../protocol/names.ts";
@@ -40,7 +40,7 @@ export class Sending {
   constructor(port: SendingPort) {
     this.#port = port;
     this.#dispatcher = new Dispatcher({
-      openTo: (box) => port.outbox.openTo(box),
+      openFrom: (box, seq) => port.outbox.openFrom(box, seq),
       openBoxes: () => port.outbox.openBoxes(),
       isReachable: (name, box) => this.#isReachable(name, box),
       publish: (entry) => this.#publish(entry),
@@ -59,11 +59,9 @@ export class Sending {
     const outcomes = targets.map((target) => this.#enqueue(target, outgoing));
     outgoing.onTaken?.(outcomes);
     const waiting = outcomes.flatMap(({ id }) => (id === undefined ? [] : [id]));
-    const over = new AbortController();
-    const settled = Promise.all(waiting.map((id) => this.#untilSettled(id))).then(() => over.abort());
-    const signals = outgoing.signal === undefined ? [over.signal] : [over.signal, outgoing.signal];
-    const waited = pause(outgoing.waitMs ?? defaultWaitMs, AbortSignal.any(signals));
-    await Promise.all([this.#port.outbox.flush(), Promise.race([settled, waited])]);
+    const settled = Promise.all(waiting.map((id) => this.#untilSettled(id)));
+    const waited = withinLimit(settled, outgoing.waitMs ?? defaultWaitMs, outgoing.signal);
+    await Promise.all([this.#port.outbox.flush(), waited]);
     for (const id of waiting) this.#waiters.delete(id);
     return outcomes.map((outcome) => this.#refresh(outcome));
   }
@@ -177,9 +175,9 @@ export class Sending {
         hops: outgoing.hops ?? 0,
         ...(outgoing.ttlMs === undefined ? {} : { ttl: outgoing.ttlMs }),
       });
+      this.#dispatcher.pump(life.presence.box);
       this.#port.audit.noteOut(entry.envelope);
       this.#startTtl(entry);
-      this.#dispatcher.pump(life.presence.box);
       return { to, id, state: entry.state };
     } catch (error) {
       if (!(error instanceof PilinkError) || error.code === "too-big" || error.code === "bad-payload") throw error;
@@ -227,7 +225,7 @@ export class Sending {
     const { to, toBox } = entry.envelope;
     // What was settled since it was written need not be waited for any more.
     const base = this.#port.outbox.baseOf(toBox) ?? entry.envelope.base;
-    return this.#port.wire.publishEnvelope(to, encodeEnvelope({ ...entry.envelope, base }));
+    return this.#port.wire.publishEnvelope(to, restateEnvelope(entry.envelope, base));
   }
 
   #move(id: string, state: SentEntry["state"], reason?: string): void {
@@ -237,7 +235,7 @@ export class Sending {
       this.#port.audit.noteState("out", id, entry.envelope.to, state, reason);
       if (isSettled(state)) {
         this.#waiters.get(id)?.();
-        this.#dispatcher.pump(entry.envelope.toBox);
+        this.#dispatcher.settle(entry);
       }
       this.#port.onSent(describeEntry(entry));
     } catch (error) {
@@ -277,15 +275,17 @@ function checkAnswered(re: string): void {
   );
 }
 
-function pause(forMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
+/** Waits for something, or until the time is up, or the signal says so. */
+function withinLimit(awaited: Promise<unknown>, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
     const done = () => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", done);
+      signal?.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, forMs);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
+    const timer = setTimeout(done, limitMs);
+    signal?.addEventListener("abort", done);
+    if (signal?.aborted === true) done();
+    awaited.then(done, reject);
   });
 }

@@ -42,6 +42,8 @@ export class Wire {
   readonly #name: string;
   readonly #questions = new Map<string, Awaited>();
   readonly #probes = new Map<string, () => void>();
+  // Almost everything that comes: it need not be taken apart each time.
+  readonly #ownTopics: ReadonlyMap<string, Exclude<Channel, "presence">>;
 
   /**
    * @param network the network's name
@@ -51,6 +53,9 @@ export class Wire {
   constructor(network: string, name: string, options: Omit<LinkOptions, "onMessage">) {
     this.#network = network;
     this.#name = name;
+    this.#ownTopics = new Map(
+      (["inbox", "receipts", "control"] as const).map((channel) => [formatTopic(network, name, channel), channel]),
+    );
     this.link = new Link({ ...options, onMessage: (delivered) => this.#receive(delivered) });
   }
 
@@ -87,7 +92,7 @@ export class Wire {
     return this.link.publish(formatTopic(this.#network, to, "receipts"), encodeReceipt(receipt));
   }
 
-  /** @param text an envelope as `encodeEnvelope` wrote it */
+  /** @param text an envelope as `restateEnvelope` wrote it */
   publishEnvelope(to: string, text: string): Promise<void> {
     return this.link.publish(formatTopic(this.#network, to, "inbox"), text);
   }
@@ -155,7 +160,8 @@ export class Wire {
 
   #receive({ topic, payload, retained }: Delivered): void {
     try {
-      const { peer, channel } = parseTopic(topic);
+      const own = this.#ownTopics.get(topic);
+      const { peer, channel } = own === undefined ? parseTopic(topic) : { peer: this.#name, channel: own };
       if (channel === "presence") this.#receivePresence(peer, payload, retained);
       else this.#receiveDirect(channel, payload, retained);
     } catch (error) {

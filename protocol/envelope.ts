@@ -119,6 +119,16 @@ export function encodeEnvelope(envelope: Envelope): string {
 }
 
 /**
+ * Writes an envelope again that {@link encodeEnvelope} has taken, with the `base` of now ([DEL-13] in topics.md).
+ *
+ * @param base from the envelope's own to its `seq`
+ * @returns JSON text
+ */
+export function restateEnvelope(envelope: Envelope, base: number): string {
+  return JSON.stringify({ ...envelope, base });
+}
+
+/**
  * Reads a payload from an inbox (topics.md, `pilink/<network>/<peer>/inbox`).
  *
  * @param payload the bytes of the MQTT payload
@@ -143,6 +153,11 @@ export function decodeInboxPayload(payload: Uint8Array): InboxPayload {
     return { kind: "by-hand", message: { v: protocolVersion, body: value } };
   }
   checkVersion(value.v);
+  const complete = envelopeSchema.safeParse(value);
+  if (complete.success) {
+    checkBody(complete.data.body);
+    return { kind: "envelope", envelope: complete.data };
+  }
   const byHand = byHandSchema.safeParse(value);
   if (!byHand.success) {
     throw new PilinkError("bad-payload", `An object with "v" is no envelope: ${describeIssues(byHand.error)}.`, {
@@ -150,6 +165,5 @@ export function decodeInboxPayload(payload: Uint8Array): InboxPayload {
     });
   }
   checkBody(byHand.data.body);
-  const complete = envelopeSchema.safeParse(byHand.data);
-  return complete.success ? { kind: "envelope", envelope: complete.data } : { kind: "by-hand", message: byHand.data };
+  return { kind: "by-hand", message: byHand.data };
 }

@@ -7,11 +7,10 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 const depthLimit = 200;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
-const utf8Encoder = new TextEncoder();
 
 /** The size of a text in UTF-8, in bytes. */
 export function byteLengthOf(text: string): number {
-  return utf8Encoder.encode(text).byteLength;
+  return Buffer.byteLength(text);
 }
 
 /**
@@ -54,6 +53,8 @@ export function parseJson(text: string): { value: Json } | undefined {
  * @throws PilinkError `bad-payload` above 200 levels
  */
 export function checkDepth(text: string, around = 0): void {
+  // Without that many brackets it cannot be that deep, and finding them is a hundred times faster than following them.
+  if (countUpTo(text, "[", depthLimit) + countUpTo(text, "{", depthLimit) + around <= depthLimit) return;
   if (depthOf(text) + around > depthLimit) {
     throw new PilinkError("bad-payload", `JSON nests deeper than ${depthLimit} levels: ${quoteValue(text, 40)}.`, {
       value: text.slice(0, 200),
@@ -64,6 +65,13 @@ export function checkDepth(text: string, around = 0): void {
 /** True for a JSON object, as opposed to an array, null or a scalar. */
 export function isJsonObject(value: unknown): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** How often a character occurs, counted up to one more than a limit. */
+function countUpTo(text: string, character: string, limit: number): number {
+  let count = 0;
+  for (let at = text.indexOf(character); at >= 0 && count <= limit; at = text.indexOf(character, at + 1)) count += 1;
+  return count;
 }
 
 /** How deep the brackets of a JSON text nest, outside of its strings. */

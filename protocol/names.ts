@@ -14,7 +14,8 @@ export const nameSchema = z.string().max(nameLengthLimit).regex(slugPattern);
 
 /** True if the text is a network or peer name as it stands, without any change. */
 export function isName(text: string): boolean {
-  return nameSchema.safeParse(text).success;
+  // As the schema says, and several times faster: it is asked for each level of each topic.
+  return text.length <= nameLengthLimit && slugPattern.test(text);
 }
 
 /**
@@ -25,6 +26,7 @@ export function isName(text: string): boolean {
  * @throws PilinkError `bad-name` where it is not obvious: reserved names (a leading `_`), MQTT's own characters, nothing left
  */
 export function parseName(text: string, what: "network" | "peer" = "peer"): string {
+  if (isName(text) && text !== everybody) return text;
   const typed = text.trim();
   if (typed.startsWith("_")) {
     throw new PilinkError(
@@ -59,6 +61,7 @@ export function parseName(text: string, what: "network" | "peer" = "peer"): stri
  * @param text what a person or a model wrote
  */
 export function readName(text: string): string {
+  if (isName(text)) return text;
   const slug = foldText(text.trim());
   return isName(slug) ? slug : text;
 }

@@ -22,6 +22,12 @@ export interface Journal<Line> {
    */
   append(line: Line): void;
 
+  /**
+   * Adds a line that is written at the end of this turn of the event loop, or with the next line: a crash of the process
+   * may take it back until then. Where the disk refuses it, it waits for a disk that takes it.
+   */
+  note(line: Line): void;
+
   /** Waits until a crash of the machine cannot take back what was added before the call. */
   flush(): Promise<void>;
 
@@ -76,6 +82,8 @@ class FileJournal<Line> implements Journal<Line> {
   #sizeBytes: number;
   #flushing: Promise<void> | undefined;
   #flushAgain: Promise<void> | undefined;
+  #noted = "";
+  #noting: NodeJS.Immediate | undefined;
 
   constructor(path: string) {
     this.#path = path;
@@ -84,17 +92,16 @@ class FileJournal<Line> implements Journal<Line> {
   }
 
   append(line: Line): void {
-    const bytes = Buffer.from(`${JSON.stringify(line)}\n`, "utf8");
-    const file = this.#opened();
-    try {
-      writeWhole(file, bytes, this.#sizeBytes);
-    } catch (cause) {
-      throw unusable(this.#path, cause);
-    }
-    this.#sizeBytes += bytes.length;
+    this.#write(`${this.#noted}${JSON.stringify(line)}\n`);
+  }
+
+  note(line: Line): void {
+    this.#noted += `${JSON.stringify(line)}\n`;
+    this.#noting ??= setImmediate(() => this.#writeNoted());
   }
 
   flush(): Promise<void> {
+    this.#writeNoted();
     // One flush runs and one may wait: everybody who asks meanwhile shares the one that waits.
     if (this.#flushing === undefined) {
       this.#flushing = this.#sync().finally(() => {
@@ -129,8 +136,33 @@ class FileJournal<Line> implements Journal<Line> {
 
   close(): void {
     if (this.#file === undefined) return;
+    this.#writeNoted();
     closeSync(this.#file);
     this.#file = undefined;
+  }
+
+  /** Writes lines, all of them or none. @throws PilinkError `state-unusable` */
+  #write(text: string): void {
+    const bytes = Buffer.from(text, "utf8");
+    const file = this.#opened();
+    try {
+      writeWhole(file, bytes, this.#sizeBytes);
+    } catch (cause) {
+      throw unusable(this.#path, cause);
+    }
+    this.#sizeBytes += bytes.length;
+    this.#noted = "";
+  }
+
+  #writeNoted(): void {
+    clearImmediate(this.#noting);
+    this.#noting = undefined;
+    if (this.#noted === "" || this.#file === undefined) return;
+    try {
+      this.#write(this.#noted);
+    } catch {
+      // It stays noted, for the next line: that one's writer is told what is wrong with the disk.
+    }
   }
 
   #opened(): number {

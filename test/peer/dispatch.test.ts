@@ -16,7 +16,7 @@ function makeDispatcher(parts: { random?: () => number; publish?: () => Promise<
   const reachable = new Set([box]);
   const startMs = performance.now();
   const dispatcher = new Dispatcher({
-    openTo: (to) => waiting.get(to) ?? [],
+    openFrom: (to, seq) => (waiting.get(to) ?? []).filter(({ envelope }) => envelope.seq >= seq),
     openBoxes: () => [...waiting.keys()],
     isReachable: (_name, to) => reachable.has(to),
     publish: (entry) => {
@@ -38,11 +38,13 @@ function makeDispatcher(parts: { random?: () => number; publish?: () => Promise<
     dispatcher.pump(to);
   };
   const settle = (seq: number, to = box) => {
+    const list = waiting.get(to) ?? [];
+    const settled = list.find(({ envelope }) => envelope.seq === seq) ?? expect.fail(`no entry ${seq}`);
     waiting.set(
       to,
-      (waiting.get(to) ?? []).filter(({ envelope }) => envelope.seq !== seq),
+      list.filter((entry) => entry !== settled),
     );
-    dispatcher.pump(to);
+    dispatcher.settle(settled);
   };
   return { dispatcher, add, settle, reachable, acknowledged, published, seqs: () => published.map(({ seq }) => seq) };
 }

@@ -79,6 +79,26 @@ describe("a journal", () => {
     expect(readdirSync(join(path, ".."))).toEqual(["inbox.jsonl"]);
   });
 
+  it("writes what was noted with the next line, when it is flushed or closed, and at the end of the turn", async () => {
+    const path = makeFile();
+    const texts = () => openJournal(path, lineSchema).lines.map(({ text }) => text);
+    const { journal } = openJournal(path, lineSchema);
+    journal.note({ text: "one" });
+    journal.note({ text: "two" });
+    expect(texts()).toEqual([]);
+    journal.append({ text: "three" });
+    expect(texts()).toEqual(["one", "two", "three"]);
+    journal.note({ text: "four" });
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    expect(texts()).toHaveLength(4);
+    journal.note({ text: "five" });
+    await journal.flush();
+    expect(texts()).toHaveLength(5);
+    journal.note({ text: "six" });
+    journal.close();
+    expect(texts()).toEqual(["one", "two", "three", "four", "five", "six"]);
+  });
+
   it("says what cannot be read or written", () => {
     const path = makeFile();
     const { journal } = openJournal(path, lineSchema);
