@@ -19,13 +19,16 @@ import { type BrokerChoice, withBrokerLock } from "./service.ts";
 import { startBackground } from "./start.ts";
 import { endBroker, hasEnded } from "./stop.ts";
 
+type Purpose = "command" | "join" | "reconnect";
+
 /** What {@link ensureBroker} can be told. */
 export interface EnsureOptions extends BrokerChoice {
   /**
    * `command` (the default): a person asked for it, so a broker that was stopped on purpose is started again.
+   * `join`: somebody wants what is on it. Where none of ours has been there can be nothing, so none is started.
    * `reconnect`: a peer lost its broker; one that was stopped on purpose stays stopped.
    */
-  purpose?: "command" | "reconnect";
+  purpose?: Purpose;
   /** Where the local broker is started if nothing listens there; 1883 by default. */
   defaultPort?: number;
   /** What a started broker is bound to instead of the loopback address that it is wanted at: `0.0.0.0` or `::`. */
@@ -65,7 +68,7 @@ export interface EnsuredBroker {
 interface Context {
   home: string;
   target: BrokerAddress | undefined;
-  purpose: "command" | "reconnect";
+  purpose: Purpose;
   defaultPort: number;
   bindHost: string | undefined;
   wsPort: number | undefined;
@@ -83,7 +86,8 @@ const closingPollMs = 20;
  * Makes sure that a broker runs, and says which: the entrance to `broker/` for every face.
  *
  * @param options which broker, and for what
- * @throws PilinkError `bad-argument`, `broker-not-mqtt`, `broker-not-started`, `broker-stopped`, `state-unusable`
+ * @throws PilinkError `bad-argument`, `broker-not-mqtt`, `broker-not-started`, `broker-stopped`, `broker-unreachable`
+ *   where one is to be joined and none is there, `state-unusable`
  */
 export async function ensureBroker(options: EnsureOptions): Promise<EnsuredBroker> {
   const target = options.url === undefined ? undefined : parseAddress(options.url);
@@ -172,6 +176,7 @@ async function settleLocal(context: Context): Promise<EnsuredBroker | undefined>
   const usual = { host: "127.0.0.1", port: context.defaultPort };
   if (await isFree(usual)) return start(context, usual, true, known?.record);
   const stranger = await probeBroker(usual, { timeoutMs: Math.min(1_000, context.silenceMs) });
+  if (context.purpose === "join" && known === undefined) throw noneHere(stranger.kind === "mqtt" ? usual : undefined);
   const started = await start(context, { host: usual.host, port: 0 }, true, known?.record);
   const what = stranger.kind === "mqtt" ? "Another broker" : "Something that is no MQTT broker";
   const otherwise = stranger.kind === "mqtt" ? ` To use that one: --url ${formatAddress(usual.host, usual.port)}.` : "";
@@ -216,11 +221,13 @@ async function start(
   local: boolean,
   former: BrokerRecord | undefined,
 ): Promise<EnsuredBroker | undefined> {
-  const { home, purpose } = context;
-  if (purpose === "reconnect") {
+  const { home, purpose, target } = context;
+  if (purpose !== "command") {
     const mark = (await readStopMark(home, place)) ?? (local ? await readLocalStopMark(home) : undefined);
     if (mark !== undefined) throw stopped(mark);
   }
+  // A record without its process is of a broker that died: whoever misses it first starts it again, also a joiner.
+  if (purpose === "join" && former === undefined) throw target === undefined ? noneHere(undefined) : noneAt(target.url);
   const argument: BackgroundArguments = {
     home,
     host: context.bindHost ?? place.host,
@@ -244,7 +251,7 @@ async function start(
 
 /** Whoever starts or uses a running broker on a person's word takes back that it was stopped. */
 async function managed(context: Context, record: BrokerRecord, started: boolean): Promise<EnsuredBroker> {
-  if (context.purpose === "command") await removeStopMarks(context.home, record, record.local);
+  if (context.purpose !== "reconnect") await removeStopMarks(context.home, record, record.local);
   const { host, port, process, ws } = record;
   const wsUrl = ws === undefined ? {} : { wsUrl: ws.url };
   return { url: context.target?.url ?? record.url, host, port, managed: true, ...wsUrl, started, pid: process.pid };
@@ -302,6 +309,26 @@ function wsRefused({ host, wsPort = 0 }: BackgroundArguments, reason: string): P
     "broker-not-started",
     `The managed broker could not listen for WebSocket at ${where}: ${reason}. Name another port with --ws, or none to take a free one.`,
     { value: where },
+  );
+}
+
+function noneAt(url: string): PilinkError {
+  return new PilinkError(
+    "broker-unreachable",
+    `Nothing listens at ${url}: no broker runs there. Check the port; /pilink create would start one there.`,
+    { value: url },
+  );
+}
+
+/** @param stranger where somebody else's broker listens, if one does at the usual place */
+function noneHere(stranger: Place | undefined): PilinkError {
+  const otherwise =
+    stranger === undefined
+      ? ""
+      : ` The one at ${formatAddress(stranger.host, stranger.port)} is another's: name it with --url to use it.`;
+  return new PilinkError(
+    "broker-unreachable",
+    `No managed broker runs here, so there is no network to join. /pilink create <network> starts both.${otherwise}`,
   );
 }
 

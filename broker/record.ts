@@ -54,6 +54,15 @@ export function readRecord(home: string, place: Place): Promise<BrokerRecord | u
 }
 
 /**
+ * The records of all brokers of a home, also of those whose process is dead.
+ *
+ * @throws PilinkError `state-unusable` where a file cannot be opened
+ */
+export function listRecords(home: string): Promise<BrokerRecord[]> {
+  return listJson(home, ".json", brokerRecordSchema);
+}
+
+/**
  * This home's default broker: the living one marked as such, else a dead one, whose port is wanted back.
  * Of several the oldest is taken, so that everybody takes the same.
  *
@@ -61,7 +70,7 @@ export function readRecord(home: string, place: Place): Promise<BrokerRecord | u
  * @throws PilinkError `state-unusable` where a file cannot be opened
  */
 export async function readLocalRecord(home: string): Promise<{ record: BrokerRecord; alive: Liveness } | undefined> {
-  const candidates = (await listJson(home, ".json", brokerRecordSchema))
+  const candidates = (await listRecords(home))
     .filter((record) => record.local)
     .sort((a, b) => a.startedAt - b.startedAt)
     .map((record) => ({ record, alive: livenessOf(record.process) }));

@@ -4,7 +4,7 @@ import { PilinkError } from "../protocol/errors.ts";
 import { waitForLock } from "../store/lock.ts";
 import { livenessOf } from "../store/process.ts";
 import { askControl } from "./control.ts";
-import { type BrokerRecord, readLocalRecord, readRecord, writeStopMark } from "./record.ts";
+import { type BrokerRecord, listRecords, readLocalRecord, readRecord, writeStopMark } from "./record.ts";
 import { brokerFolder, placeOf } from "./record-file.ts";
 import { type EndOutcome, endBroker } from "./stop.ts";
 
@@ -19,22 +19,23 @@ export interface BrokerChoice {
 }
 
 /** What {@link brokerStatus} tells. */
-export type BrokerStatus =
-  | { running: false }
-  | {
-      running: true;
-      url: string;
-      /** Its address for MQTT over WebSocket; undefined where it does not listen for that. */
-      wsUrl: string | undefined;
-      host: string;
-      port: number;
-      pid: number;
-      version: string;
-      /** True where it is this home's default broker. */
-      local: boolean;
-      /** What it says of itself; undefined where it did not answer in time. */
-      report: { uptimeMs: number; clients: number; memoryBytes: number } | undefined;
-    };
+type BrokerStatus = { running: false } | RunningBroker;
+
+/** A managed broker whose process lives. */
+export interface RunningBroker {
+  running: true;
+  url: string;
+  /** Its address for MQTT over WebSocket; undefined where it does not listen for that. */
+  wsUrl: string | undefined;
+  host: string;
+  port: number;
+  pid: number;
+  version: string;
+  /** True where it is this home's default broker. */
+  local: boolean;
+  /** What it says of itself; undefined where it did not answer in time. */
+  report: { uptimeMs: number; clients: number; memoryBytes: number } | undefined;
+}
 
 /**
  * Tells about a managed broker; of brokers that are not managed nothing is known here.
@@ -44,7 +45,23 @@ export type BrokerStatus =
  */
 export async function brokerStatus(choice: BrokerChoice): Promise<BrokerStatus> {
   const record = await livingChoice(choice);
-  if (record === undefined) return { running: false };
+  return record === undefined ? { running: false } : describe(record);
+}
+
+/**
+ * Tells about every managed broker of a home that runs: besides its own one there may be others, each started at a URL.
+ *
+ * @param home the folder of all state
+ * @returns the home's own first, then by port
+ * @throws PilinkError `state-unusable`
+ */
+export async function listBrokers(home: string): Promise<RunningBroker[]> {
+  const living = (await listRecords(home)).filter(({ process }) => livenessOf(process) !== "dead");
+  living.sort((a, b) => Number(b.local) - Number(a.local) || a.port - b.port);
+  return Promise.all(living.map(describe));
+}
+
+async function describe(record: BrokerRecord): Promise<RunningBroker> {
   const answer = await askControl(record.control, { command: "status" });
   const { url, ws, host, port, process, version, local } = record;
   const report = answer && {

@@ -1,6 +1,6 @@
 import { ensureBroker } from "../broker/managed.ts";
-import { type EnteredNetwork, type EnterPlan, enterNetwork } from "../peer/entering.ts";
-import { isBlocked, readPreferences } from "../peer/preferences.ts";
+import { type EnteredNetwork, enterNetwork } from "../peer/entering.ts";
+import type { EnterPlan } from "../peer/plan.ts";
 
 /** How entering is told and ended. */
 export interface EnteringPort {
@@ -14,11 +14,5 @@ export interface EnteringPort {
  * @throws PilinkError what `enterNetwork` of `peer/` throws
  */
 export function enterForCommand(plan: EnterPlan, { onWaiting, signal }: EnteringPort): Promise<EnteredNetwork> {
-  const preferences = readPreferences(plan.settings);
-  return enterNetwork(plan, {
-    ensureBroker,
-    onWaiting,
-    isBlocked: (from) => isBlocked(preferences, plan.network, from),
-    ...(signal === undefined ? {} : { signal }),
-  });
+  return enterNetwork(plan, { ensureBroker, onWaiting, ...(signal === undefined ? {} : { signal }) });
 }

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { type ResolvedSettings, resolveSettings } from "../peer/config.ts";
-import type { EnterKind, EnterPlan } from "../peer/entering.ts";
+import { type EnterKind, type EnterPlan, planEntering as planIn } from "../peer/plan.ts";
 import type { Settings } from "../peer/settings.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { makeName, parseName } from "../protocol/names.ts";
@@ -11,6 +11,9 @@ export interface Place extends ResolvedSettings {
   home: string;
   folder: string;
 }
+
+const whichNetwork =
+  "Which network? Name it on the command line, or set PILINK_NETWORK. pilink networks lists those that run.";
 
 /** The options that say which network, broker and name are meant. */
 export interface PlaceFlags {
@@ -34,23 +37,13 @@ export function placeHere(flags: PlaceFlags = {}): Place {
   return { home, folder, ...resolveSettings({ home, folder, trust: "implied", env: process.env, flags: given }) };
 }
 
-/** The name that is carried here where none is set. */
-export function usualName({ folder }: Place): string {
-  return makeName(basename(folder));
-}
-
 /**
  * The network that is meant.
  *
  * @throws PilinkError `bad-argument` where none is set, `bad-name`
  */
 export function requireNetwork({ values }: Place): string {
-  if (values.network === undefined) {
-    throw new PilinkError(
-      "bad-argument",
-      "Which network? Name it on the command line, or set PILINK_NETWORK. pilink networks lists those that run.",
-    );
-  }
+  if (values.network === undefined) throw new PilinkError("bad-argument", whichNetwork);
   return parseName(values.network, "network");
 }
 
@@ -60,17 +53,7 @@ export function requireNetwork({ values }: Place): string {
  * @throws PilinkError `bad-argument`, `bad-name`
  */
 export function planEntering(place: Place, kind: EnterKind): EnterPlan {
-  const { values, home, folder, isNameChosen, notes } = place;
-  return {
-    kind,
-    network: requireNetwork(place),
-    name: values.name === undefined ? usualName(place) : parseName(values.name),
-    home,
-    settings: values,
-    isNameChosen,
-    folder,
-    model: undefined,
-    about: undefined,
-    notes,
-  };
+  const { home, folder } = place;
+  const usualName = makeName(basename(folder));
+  return planIn({ kind, home, folder, settled: place, usualName, missing: whichNetwork });
 }

@@ -87,7 +87,7 @@ function addBroker(program: Adder, below: (parent: Command) => Adder): void {
       (await import("./commands/broker.ts")).runBrokerStop(given, context),
     )
     .option("--yes", "also where somebody is connected");
-  commands.add("status", "tells about it", place, async (_words, given, context) =>
+  commands.add("status", "tells of each that runs, or of the one named", place, async (_words, given, context) =>
     (await import("./commands/broker.ts")).runBrokerStatus(given, context),
   );
 }

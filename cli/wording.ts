@@ -6,6 +6,7 @@ const shellWords: readonly (readonly [RegExp, string])[] = [
   [/\/pilink doctor/g, "pilink doctor"],
   [/\/pilink leave/g, "pilink leave"],
   [/\/pilink create (starts)/g, "pilink broker $1"],
+  [/\/pilink create (would start)/g, "pilink join --create $1"],
   [/\/pilink create <network>/g, "pilink join <network> --create --background"],
   [/\/pilink create (\S+?)(?=[\s,.]|$)/g, "pilink join $1 --create --background"],
   [/\/pilink join (\S+?)(?=[\s,.]|$)/g, "pilink join $1 --background"],

@@ -69,15 +69,16 @@ export const subcommands: readonly Subcommand[] = [
 ];
 
 /**
- * Runs what was typed after `/pilink`; nothing typed is `status` in a network, else `setup`, or `help` where nobody can
- * be asked.
+ * Runs what was typed after `/pilink`; nothing typed is `status` in a network, else (also once it is closed) `setup`,
+ * or `help` where nobody can be asked.
  *
  * @throws PilinkError what the subcommand throws; `bad-argument` for an unknown one
  */
 export async function runCommand(line: string, scene: CommandScene): Promise<void> {
   const [word, rest] = splitWord(line);
   const { connection, carried } = scene.session;
-  const isUsed = connection !== undefined || isEntering(carried);
+  const isIn = connection !== undefined && connection.peer.state !== "closed";
+  const isUsed = isIn || isEntering(carried) || (connection !== undefined && !scene.ctx.hasUI);
   const subcommand =
     word !== "" ? findSubcommand(word) : isUsed ? statusCommand : scene.ctx.hasUI ? setupCommand : helpCommand;
   await subcommand.run(rest, scene);

@@ -43,7 +43,7 @@ const grammars: Readonly<Record<string, Grammar>> = {
   send: { words: [({ peers }) => [...peers, everybody]], isList: true },
   inbox: { words: words("all", "clear") },
   sent: { words: words("all") },
-  delivery: { words: [() => ["inject", "turn", "hold", "block"], ({ peers }) => peers] },
+  delivery: { words: [() => ["inject", "turn", "hold", "block", "default"], ({ peers }) => peers] },
   auto: { words: words("on", "off", "turn") },
   confirm: { words: words("on", "off") },
   server: { words: words("start", "stop", "status"), options: { "--url": urls } },

@@ -1,10 +1,9 @@
 import { basename } from "node:path";
 import type { ExtensionContext } from "@earendil-works/pi-coding-agent";
 import { ensureBroker } from "../broker/managed.ts";
-import { type EnterKind, type EnterPlan, enterNetwork } from "../peer/entering.ts";
-import { isBlocked, readPreferences } from "../peer/preferences.ts";
+import { enterNetwork } from "../peer/entering.ts";
+import { type EnterKind, type EnterPlan, planEntering as planIn } from "../peer/plan.ts";
 import type { Settings } from "../peer/settings.ts";
-import { PilinkError } from "../protocol/errors.ts";
 import { makeName, parseName } from "../protocol/names.ts";
 import type { Connection } from "./connection.ts";
 import { settingsHere } from "./settings.ts";
@@ -47,30 +46,18 @@ export function planEntering(request: EnterRequest, surroundings: EnterSurroundi
   // Refused here as a name: the settings would call it a value that does not fit.
   if (request.network !== undefined) parseName(request.network, "network");
   const flags = { ...request.flags, ...(request.network === undefined ? {} : { network: request.network }) };
-  const { home, values: settings, isNameChosen, notes: warnings } = settingsHere(ctx, flags);
-  const typed = settings.network;
-  if (typed === undefined) throw new PilinkError("bad-argument", `Which network? Usage: ${usage}`);
-  const network = parseName(typed, "network");
-  const name = settings.name === undefined ? makeName(sessionName ?? basename(ctx.cwd)) : parseName(settings.name);
-  const notes = [
-    ...(network === typed ? [] : [`"${typed}" was made into the network name "${network}".`]),
-    ...(settings.name === undefined || settings.name === name
-      ? []
-      : [`"${settings.name}" was made into the name "${name}".`]),
-  ];
-  return {
+  const { home, values, isNameChosen, notes: warnings } = settingsHere(ctx, flags);
+  const planned = planIn({
     kind,
-    network,
-    name,
     home,
-    settings,
-    isNameChosen,
     folder: ctx.cwd,
+    settled: { values, isNameChosen },
+    usualName: makeName(sessionName ?? basename(ctx.cwd)),
+    missing: `Which network? Usage: ${usage}`,
     model: ctx.model?.id,
     about,
-    notes,
-    warnings,
-  };
+  });
+  return { ...planned, warnings };
 }
 
 /**
@@ -79,17 +66,11 @@ export function planEntering(request: EnterRequest, surroundings: EnterSurroundi
  * @param onWaiting called when it takes longer than a moment, with what it waits for and how long at most
  * @throws PilinkError what `enterNetwork` of `peer/` throws
  */
-export async function enterWithPreferences(
+export async function enterHere(
   plan: EnterPlan,
   onWaiting: (reason: string, forMs: number) => void,
   signal: AbortSignal,
 ): Promise<Entered> {
-  const preferences = readPreferences(plan.settings);
-  const { peer, broker, notes } = await enterNetwork(plan, {
-    ensureBroker,
-    onWaiting,
-    signal,
-    isBlocked: (from) => isBlocked(preferences, plan.network, from),
-  });
-  return { connection: { peer, preferences, broker }, notes };
+  const { notes, ...connection } = await enterNetwork(plan, { ensureBroker, onWaiting, signal });
+  return { connection, notes };
 }

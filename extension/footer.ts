@@ -7,8 +7,9 @@ import { isUnread } from "./reading.ts";
 const key = "pilink";
 
 // The footer is one line, which other extensions want a part of. Names may have 64 characters each.
-const widthLimit = 32;
-const leastNameWidth = 6;
+const widthLimit = 60;
+// So that all the rest fits into the 40 columns of the narrowest terminals.
+const leastNameWidth = 5;
 const countedLimit = 99;
 const separator = " · ";
 
@@ -29,7 +30,10 @@ export class Footer {
    * say that they have changed.
    */
   show(ctx: FooterContext, peer: Peer | undefined): void {
-    const place = peer === undefined || peer.state === "left" ? undefined : describePlace(peer);
+    const isIn = peer !== undefined && peer.state !== "left";
+    // Pi cuts off what does not fit at the end of the line, and tells nobody how wide that is.
+    const columns = ctx.mode === "tui" ? process.stdout.columns : undefined;
+    const place = isIn ? describePlace(peer, columns) : undefined;
     if (ctx.mode !== "tui" && ctx === this.#ctx && place?.text === this.#text) return;
     this.#ctx = ctx;
     this.#text = place?.text;
@@ -46,33 +50,33 @@ export interface Place {
   isWarning: boolean;
 }
 
-/** Where an agent is, in about 25 columns, and never more than the 40 of the narrowest terminals. */
-export function describePlace(peer: Peer): Place {
+/**
+ * Where an agent is. Where that is too long the names are shortened, and nothing else.
+ *
+ * @param columns of the terminal; as wide as a footer gets where nobody knows
+ */
+export function describePlace(peer: Peer, columns = widthLimit): Place {
   const { state } = peer;
   const { connected } = peer.status();
   const isWarning = state !== "active" || !connected;
-  const agents = peer.roster().length;
   const number = peer.inbox().filter(isUnread).length;
   const unread = number === 0 ? "" : `${number > countedLimit ? `${countedLimit}+` : number} unread`;
-  const standing = state !== "active" ? state : connected ? count(agents, "agent") : "offline";
-  const full = [peer.network, peer.name, standing, unread];
-  const short = [peer.network, peer.name, isWarning ? standing : String(agents), unread];
-  const parts = widthOf(full) <= widthLimit ? full : fitNames(short);
-  return { text: parts.filter((part) => part !== "").join(separator), unread, isWarning };
+  const standing = state !== "active" ? state : connected ? count(peer.roster().length, "agent") : "offline";
+  const rest = [standing, unread].filter((part) => part !== "");
+  const names = fitNames(peer, Math.min(columns, widthLimit) - ["", "", ...rest].join(separator).length);
+  return { text: [...names, ...rest].join(separator), unread, isWarning };
 }
 
-/** Shortens the network's name and the agent's, the longer one first. */
-function fitNames([network = "", name = "", ...rest]: string[]): string[] {
-  const left = widthLimit - widthOf(["", "", ...rest]) - 2 * separator.length;
-  const half = Math.max(leastNameWidth, Math.floor(left / 2));
-  const forNetwork = Math.max(half, left - name.length);
-  const forName = Math.max(half, left - Math.min(network.length, forNetwork));
-  return [cutToWidth(network, forNetwork), cutToWidth(name, forName), ...rest];
-}
-
-/** Names are made of letters that take one column each; so is everything else here. */
-function widthOf(parts: readonly string[]): number {
-  return parts.filter((part) => part !== "").join(separator).length;
+/**
+ * Shortens the network's name and the agent's, the longer one first. Names are made of letters that take one column each.
+ *
+ * @param width for both together
+ */
+function fitNames({ network, name }: Peer, width: number): string[] {
+  const half = Math.max(leastNameWidth, Math.floor(width / 2));
+  const forNetwork = Math.max(half, width - name.length);
+  const forName = Math.max(half, width - Math.min(network.length, forNetwork));
+  return [cutToWidth(network, forNetwork), cutToWidth(name, forName)];
 }
 
 function colourPlace({ text, unread, isWarning }: Place, theme: ExtensionContext["ui"]["theme"]): string {

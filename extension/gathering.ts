@@ -19,11 +19,16 @@ export class Gathering<Kind, Item> {
    * @param name to whom
    */
   add(kind: Kind, name: string, item: Item): void {
-    if ([...this.#kinds.values()].some((items) => items.has(name))) this.tell();
+    this.tellAbout(name);
     const items = this.#kinds.get(kind) ?? new Map<string, Item>();
     this.#kinds.set(kind, items);
     items.set(name, item);
     this.#timer ??= setTimeout(() => this.tell(), gatherMs).unref();
+  }
+
+  /** Tells what was gathered, where something of it happened to that one: it is shown before what follows from it. */
+  tellAbout(name: string): void {
+    if (this.#has(name)) this.tell();
   }
 
   /** Tells what was gathered. */
@@ -33,5 +38,9 @@ export class Gathering<Kind, Item> {
     const kinds = this.#kinds;
     this.#kinds = new Map();
     for (const [kind, items] of kinds) this.#tellAll(kind, [...items.values()]);
+  }
+
+  #has(name: string): boolean {
+    return [...this.#kinds.values()].some((items) => items.has(name));
   }
 }

@@ -4,9 +4,8 @@ import { commandName, findClash, otherCommandName } from "./command-name.ts";
 import type { Completion } from "./completion.ts";
 import { findCarried } from "./connection.ts";
 import { claimCopy, releaseCopy } from "./copies.ts";
-import { noticeType, renderGo, renderMessage, renderNotice } from "./renderer.ts";
-import { makeSentRenderer } from "./sent-line.ts";
-import { type KnownStates, recallStates, sentType } from "./sent-states.ts";
+import { type Drawings, isTouched, LateDrawings, noticeType, sentType } from "./drawing.ts";
+import type { KnownStates } from "./sent-states.ts";
 import type { Session } from "./session.ts";
 import { subcommandNames } from "./subcommands.ts";
 
@@ -26,8 +25,10 @@ export default function pilink(pi: ExtensionAPI): void {
   let session: Session | undefined;
   // A person may enter a network in the middle of a run, which began before anything was loaded.
   const phase = { isRunning: false, isCompacting: false };
+  const recalled: KnownStates = new Map();
+  const drawings = new LateDrawings(() => loadDrawings(recalled));
   const load = (): Promise<Session> => {
-    loading ??= import("./session.ts").then((module) => {
+    loading ??= Promise.all([import("./session.ts"), drawings.load()]).then(([module]) => {
       session = new module.Session(pi, phase);
       return session;
     });
@@ -58,14 +59,18 @@ export default function pilink(pi: ExtensionAPI): void {
   });
   pi.registerFlag("pilink-name", { type: "string", description: "The name of this agent in that network" });
   pi.registerCommand(commandName, command);
-  pi.registerMessageRenderer("pilink", renderMessage);
-  pi.registerMessageRenderer("pilink-go", renderGo);
-  const recalled: KnownStates = new Map();
-  pi.registerEntryRenderer(sentType, makeSentRenderer(recalled));
-  pi.registerEntryRenderer(noticeType, renderNotice);
+  pi.registerMessageRenderer("pilink", drawings.message("renderMessage"));
+  pi.registerMessageRenderer("pilink-go", drawings.message("renderGo"));
+  pi.registerEntryRenderer(sentType, drawings.entry("renderSent"));
+  pi.registerEntryRenderer(noticeType, drawings.entry("renderNotice"));
 
   pi.on("session_start", async ({ reason }, ctx) => {
-    for (const [id, state] of recallStates(ctx.sessionManager.getEntries())) recalled.set(id, state);
+    const entries = ctx.sessionManager.getEntries();
+    if (isTouched(entries)) {
+      await drawings.load();
+      const { recallStates } = await import("./sent-states.ts");
+      for (const [id, state] of recallStates(entries)) recalled.set(id, state);
+    }
     const clash = findClash(pi, ownPath);
     if (clash !== undefined && !otherNameRegistered) {
       otherNameRegistered = true;
@@ -86,18 +91,18 @@ export default function pilink(pi: ExtensionAPI): void {
   });
   const noteCompacting = (isCompacting: boolean) => {
     phase.isCompacting = isCompacting;
-    session?.noteCompacting(isCompacting);
+    session?.phase.noteCompacting(isCompacting);
   };
   const noteRunning = (isRunning: boolean) => {
     phase.isRunning = isRunning;
-    session?.noteRunning(isRunning);
+    session?.phase.noteRunning(isRunning);
   };
   pi.on("session_before_compact", () => noteCompacting(true));
   pi.on("session_compact", () => noteCompacting(false));
   pi.on("session_compact_failed", () => noteCompacting(false));
   pi.on("agent_start", () => noteRunning(true));
   pi.on("turn_end", ({ message }) => {
-    if (!hasFailed(message)) session?.noteTurnEnd();
+    if (!hasFailed(message)) session?.phase.noteTurnEnd();
   });
   pi.on("agent_settled", () => noteRunning(false));
   pi.on("session_tree", () => session?.noteTree());
@@ -109,6 +114,12 @@ export default function pilink(pi: ExtensionAPI): void {
     if (message.role === "assistant" && !hasFailed(message)) session?.noteAnswer();
   });
   pi.on("model_select", ({ model }) => findCarried()?.connection?.peer.describe({ model: model.id }));
+}
+
+async function loadDrawings(recalled: KnownStates): Promise<Drawings> {
+  const [renderer, sentLine] = await Promise.all([import("./renderer.ts"), import("./sent-line.ts")]);
+  const { renderMessage, renderGo, renderNotice } = renderer;
+  return { renderMessage, renderGo, renderNotice, renderSent: sentLine.makeSentRenderer(recalled) };
 }
 
 /** Two copies in one Pi (installed, and given with -e) would register every tool twice, and Pi would not start. */

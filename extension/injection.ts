@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
 import type { InboxEntry, Peer, RosterEntry, SentEntry } from "../peer/peer.ts";
 import type { Decision } from "../peer/preferences.ts";
+import { describeSenders } from "../peer/texts.ts";
 import { cleanLine } from "../protocol/clean.ts";
 import { bodyText, frameMessage } from "../protocol/frame.ts";
 
@@ -130,7 +131,7 @@ export function startTurn(pi: InjectionTarget["pi"], entries: InboxEntry[], canA
       customType: goType,
       content: `Your user asks you to act on ${which} from other agents that you were given above: ${list.join(", ")}.${answering}`,
       display: true,
-      details: { ids: entries.map((entry) => entry.id) },
+      details: { ids: entries.map((entry) => entry.id), from: describeSenders(entries) },
     },
     { triggerTurn: true, deliverAs: "followUp" },
   );

@@ -1,4 +1,5 @@
 import { truncateToWidth, visibleWidth, wrapTextWithAnsi } from "@earendil-works/pi-tui";
+import { describeClock } from "../peer/texts.ts";
 
 /** A part of a line. */
 export interface LinePart {
@@ -70,9 +71,7 @@ export function cutToWidth(text: string, width: number): string {
  */
 export function describeMoment(ms: number, nowMs = Date.now()): string {
   const moment = new Date(ms);
-  if (moment.toDateString() === new Date(nowMs).toDateString()) {
-    return moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  }
+  if (moment.toDateString() === new Date(nowMs).toDateString()) return describeClock(ms);
   return moment.toLocaleDateString(undefined, { day: "numeric", month: "short" });
 }
 

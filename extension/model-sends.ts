@@ -4,13 +4,14 @@ import type { ModelMessage } from "../peer/model-tools.ts";
 import type { Peer, SendOutcome } from "../peer/peer.ts";
 import type { Preferences } from "../peer/preferences.ts";
 import { Restraint } from "../peer/restraint.ts";
+import { isAgreed } from "./question.ts";
 import type { Reading } from "./reading.ts";
 
 /** What the sending of a model's message needs of its surroundings. */
 export interface SendScene {
   peer: Peer;
   preferences: Preferences;
-  ctx: Pick<ExtensionContext, "hasUI"> & { ui: Pick<ExtensionContext["ui"], "confirm"> };
+  ctx: Pick<ExtensionContext, "hasUI"> & { ui: Pick<ExtensionContext["ui"], "select"> };
   signal: AbortSignal | undefined;
   /** Called with true when the person is asked, and with false when that is over. */
   onAsking(isAsking: boolean): void;
@@ -52,10 +53,9 @@ export class ModelSends {
     const hint = "You asked to see each message first (/pilink confirm off ends that).";
     const { title, text } = askAbout(to, body, doubt, hint);
     scene.onAsking(true);
-    const isAgreed = await ctx.ui
-      .confirm(title, text, signal === undefined ? {} : { signal })
-      .finally(() => scene.onAsking(false));
-    if (!isAgreed) {
+    const question = { title, text, no: "do not send it", yes: "send it" };
+    const mayGo = await isAgreed(ctx, question, signal).finally(() => scene.onAsking(false));
+    if (!mayGo) {
       if (isOverLimit) this.#reading.declineLoop();
       throw declined(to);
     }

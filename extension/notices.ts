@@ -57,6 +57,7 @@ export function followPeer(peer: Peer, port: FollowPort): () => void {
   });
   const told = makeNotices(peer, port, moves);
   listen("joined", told.joined);
+  listen("returned", told.returned);
   listen("departed", told.departed);
   listen("lost", told.lost);
   listen("suspended", told.suspended);
@@ -67,6 +68,9 @@ export function followPeer(peer: Peer, port: FollowPort): () => void {
   listen("sent", (entry) => {
     port.onSent(entry);
     if (isLateLoss(entry, peer.status().clockOffsetMs)) losses.add("lost mail", entry.id, entry);
+  });
+  listen("message", ({ from }) => {
+    if (from !== undefined) moves.tellAbout(from);
   });
   for (const name of changing) listen(name, () => port.onChanged());
   return () => {
@@ -88,12 +92,16 @@ function describeLosses(entries: readonly SentEntry[], network: string): string 
   return `${what} in the network "${network}" ${entries.length === 1 ? "was" : "were"} not delivered${reasons.length === 0 ? "" : `: ${reasons.slice(0, namesLimit).join("; ")}`}. /pilink sent lists what became of each.`;
 }
 
-type Move = "joined" | "departed" | "lost";
+type Move = "joined" | "returned" | "departed" | "lost";
 
 /** What is said of one agent, or of several that did the same at once. */
 const describeMoves: Record<Move, (entries: RosterEntry[], network: string) => { text: string; type: NoticeType }> = {
   joined: (entries, network) => ({
     text: `${nameAll(entries, true)} joined the network "${network}"${list(entries)}.`,
+    type: "info",
+  }),
+  returned: (entries, network) => ({
+    text: `${nameAll(entries)} ${entries.length === 1 ? "is" : "are"} back in the network "${network}"${list(entries)}.`,
     type: "info",
   }),
   departed: (entries, network) => ({
@@ -132,6 +140,10 @@ function makeNotices({ network }: Peer, port: FollowPort, moves: Gathering<Move,
   };
   return {
     joined: (entry) => moves.add("joined", entry.name, entry),
+    returned: (entry) => {
+      // The return of the host is told by `resumed`.
+      if (!entry.isHost) moves.add("returned", entry.name, entry);
+    },
     departed: (entry) => {
       // What the host's departure means is told by `closed`.
       if (!entry.isHost) moves.add("departed", entry.name, entry);

@@ -74,6 +74,6 @@ export function isPending(entry: Pick<InboxEntry, "state" | "attention">): boole
 }
 
 /** True for a message that no model has read yet. */
-export function isUnseen({ state }: Pick<InboxEntry, "state">): boolean {
+function isUnseen({ state }: Pick<InboxEntry, "state">): boolean {
   return state === "unread" || state === "injected";
 }

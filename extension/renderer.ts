@@ -1,5 +1,6 @@
 import { type EntryRenderer, keyText, type MessageRenderer, type Theme } from "@earendil-works/pi-coding-agent";
 import { Box, type Component, Container, Text } from "@earendil-works/pi-tui";
+import { count } from "../peer/texts.ts";
 import { cleanLine, cleanText } from "../protocol/clean.ts";
 import { bodyText } from "../protocol/frame.ts";
 import type { Json } from "../protocol/json.ts";
@@ -23,11 +24,13 @@ export const renderMessage: MessageRenderer = (message, { expanded }, theme) => 
 };
 
 /** Draws the request to act on messages as one quiet line. */
-export const renderGo: MessageRenderer = (_message, _options, theme) =>
-  new Text(theme.fg("dim", "→ the model is asked to act on the messages above"), 1, 0);
-
-/** The `customType` of an entry that holds a notice which later ones must not replace. */
-export const noticeType = "pilink-notice";
+export const renderGo: MessageRenderer = ({ details }, _options, theme) => {
+  const fields = fieldsOf(details);
+  const [ids, from] = [fields.get("ids"), fields.get("from")];
+  const isKnown = Array.isArray(ids) && typeof from === "string";
+  const what = isKnown ? `${count(ids.length, "message")} from ${cleanLine(from, 200)}` : "the messages above";
+  return new Text(theme.fg("dim", `→ the model is asked to act on ${what}`), 1, 0);
+};
 
 /** Draws such a notice as Pi draws its own. */
 export const renderNotice: EntryRenderer = ({ data }, _options, theme) => {
@@ -41,8 +44,7 @@ export function describeHidden(
   expanded: boolean,
   whereElse: string | undefined,
 ): string {
-  const { count, unit } = hidden;
-  const more = `… ${count} more ${unit}${count === 1 ? "" : "s"}`;
+  const more = `… ${count(hidden.count, `more ${hidden.unit}`)}`;
   if (!expanded) return `${more} (${keyText("app.tools.expand")} shows all)`;
   return whereElse === undefined ? more : `${more}: ${whereElse}`;
 }

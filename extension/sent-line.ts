@@ -1,9 +1,10 @@
 import type { EntryRenderer, ExtensionAPI, Theme } from "@earendil-works/pi-coding-agent";
 import type { Component } from "@earendil-works/pi-tui";
 import { cleanLine, cleanText } from "../protocol/clean.ts";
+import { sentType } from "./drawing.ts";
 import { describeMoment, foldText, layLine } from "./layout.ts";
 import { describeHidden } from "./renderer.ts";
-import { fieldsOf, type KeptOutcome, type KnownStates, presentState, readOutcomes, sentType } from "./sent-states.ts";
+import { fieldsOf, type KeptOutcome, type KnownStates, presentState, readOutcomes } from "./sent-states.ts";
 import { describeTick } from "./ticks.ts";
 
 // A session keeps what is needed to know a message again; `pilink_send` and the outbox have the whole of it.

@@ -1,12 +1,10 @@
 import type { SendOutcome } from "../peer/peer.ts";
 import { messageStates } from "../protocol/receipt.ts";
 import { findCarried } from "./connection.ts";
+import { sentType } from "./drawing.ts";
 
 /** The `customType` of the entry that keeps, for a session that is resumed, what messages have come to. */
 export const statesType = "pilink-sent-states";
-
-/** The `customType` of the entry that draws a message that a person sent. */
-export const sentType = "pilink-sent";
 
 /** What became of one message to one receiver, as it is kept in a session. */
 export interface KeptOutcome {

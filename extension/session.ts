@@ -1,6 +1,5 @@
 import type { ExtensionAPI, ExtensionCommandContext, ExtensionContext } from "@earendil-works/pi-coding-agent";
 import type { InboxEntry, Peer } from "../peer/peer.ts";
-import type { Decision } from "../peer/preferences.ts";
 import { describeFault } from "../peer/texts.ts";
 import { cleanText } from "../protocol/clean.ts";
 import { messageOf } from "../protocol/errors.ts";
@@ -17,24 +16,21 @@ import {
   type NoticeType,
   openCarried,
 } from "./connection.ts";
+import { noticeType } from "./drawing.ts";
+import { Following } from "./following.ts";
 import { Footer } from "./footer.ts";
-import { HeldNotices } from "./held.ts";
-import { giveAgain, idsIn, injectWaiting, startTurn } from "./injection.ts";
+import { Inflow } from "./inflow.ts";
+import { idsIn } from "./injection.ts";
 import { showMark } from "./mark.ts";
 import { ModelSends } from "./model-sends.ts";
-import { followPeer } from "./notices.ts";
+import { Phase, type PhaseStart } from "./phase.ts";
 import { isPending, Reading } from "./reading.ts";
-import { noticeType } from "./renderer.ts";
 import { type SentFacts, showSent } from "./sent-line.ts";
 import { statesToKeep, statesType } from "./sent-states.ts";
 import { addTools, removeTools } from "./tools.ts";
 
 // Pi waits for `session_shutdown` as long as it takes; a person who quits does not.
 const quitLimitMs = 900;
-// A session that can take no message tells nobody when it can again in every case: it is asked.
-const retryMs = 100;
-// A run that /new ends settles like any other: what is put into the session then would go with it.
-const settlingMs = 50;
 
 /**
  * One runtime of the extension: what joins the peer, which outlives it, to the Pi session of the moment.
@@ -48,22 +44,20 @@ export class Session implements Attachment {
   readonly modelSends = new ModelSends(this.reading);
   readonly #footer = new Footer();
   readonly #activity = new Activity();
-  readonly #held = new HeldNotices(this.#carried, (text) => this.say(text, "warning"));
+  readonly #following = new Following(this.#carried, (text, type) => this.say(text, type, true));
+  readonly phase: Phase;
+  readonly #inflow: Inflow;
   #ctx: ExtensionContext | undefined;
-  #followed: Peer | undefined;
   #toolsOf: Peer | undefined;
-  #isCompacting: boolean;
-  #isRunning: boolean;
-  #isTurnEnd = false;
-  #isAsking = false;
-  #retry: NodeJS.Timeout | undefined;
-  #settling: NodeJS.Timeout | undefined;
 
-  /** @param phase what the session is doing as this begins */
-  constructor(pi: ExtensionAPI, { isRunning, isCompacting }: { isRunning: boolean; isCompacting: boolean }) {
+  /** @param start what the session is doing as this begins */
+  constructor(pi: ExtensionAPI, start: PhaseStart) {
     this.#pi = pi;
-    this.#isRunning = isRunning;
-    this.#isCompacting = isCompacting;
+    this.phase = new Phase(start, () => this.refresh());
+    this.#inflow = new Inflow(this.#carried, this.phase, {
+      warn: (text) => this.say(text, "warning"),
+      onRetry: () => this.refresh(),
+    });
   }
 
   /** What this Pi carries from session to session. */
@@ -97,10 +91,8 @@ export class Session implements Attachment {
     const carried = this.#carried;
     if (carried.attachment === this) this.keepStates();
     this.#ctx = undefined;
-    clearTimeout(this.#retry);
-    clearTimeout(this.#settling);
-    this.#settling = undefined;
-    this.#held.close();
+    this.phase.close();
+    this.#inflow.close();
     this.#activity.close();
     if (carried.attachment !== this) return;
     carried.attachment = undefined;
@@ -135,7 +127,7 @@ export class Session implements Attachment {
   /**
    * Shows a notice in the session of the moment, or in the next one.
    *
-   * @param isLasting true where a later notice must not replace it
+   * @param isLasting true where a later notice must not replace it; one of several lines is never replaced
    */
   say(text: string, type: NoticeType = "info", isLasting = false): void {
     const notice = { text, type, isLasting };
@@ -149,7 +141,8 @@ export class Session implements Attachment {
       // Roles, reasons and subjects come from other agents; a terminal would obey what is in them.
       const text = nameCommand(cleanText(notice.text), this.commandName());
       // Pi's terminal replaces one notice by the next.
-      const isEntry = notice.isLasting === true && notice.type === "info" && this.#ctx?.mode === "tui";
+      const stays = notice.isLasting === true || text.includes("\n");
+      const isEntry = stays && notice.type === "info" && this.#ctx?.mode === "tui";
       if (isEntry) this.#pi.appendEntry(noticeType, { text });
       else this.#ctx?.ui.notify(text, notice.type);
       // In `pi -p` nothing shows notices, and a script should learn what failed.
@@ -164,14 +157,15 @@ export class Session implements Attachment {
     if (this.#ctx === undefined) return;
     try {
       const { peer } = this.#carried.connection ?? {};
-      if (peer !== undefined) this.#follow(peer);
+      if (peer !== undefined) this.#following.follow(peer);
       this.#offerTools(peer);
       showMark(this.#carried, peer);
       if (peer !== undefined) {
-        if (this.canTake()) tellAbout(this.#carried, peer, { pi: this.#pi, ctx: this.#ctx });
-        if (this.#settling === undefined) this.#inject(peer);
-        this.#held.look(peer);
-        this.#activity.show(peer, this.#describeActivity(peer), this.#ctx.getContextUsage()?.percent ?? undefined);
+        const place = { pi: this.#pi, ctx: this.#ctx };
+        if (this.canTake()) tellAbout(this.#carried, peer, place);
+        this.#inflow.look(peer, place);
+        const activity = this.phase.describe(peer.inbox().some(isPending));
+        this.#activity.show(peer, activity, this.#ctx.getContextUsage()?.percent ?? undefined);
       }
       this.#footer.show(this.#ctx, peer);
     } catch (error) {
@@ -229,7 +223,7 @@ export class Session implements Attachment {
   async leave(): Promise<void> {
     const { peer } = this.#carried.connection ?? {};
     if (peer === undefined) return;
-    this.#forget();
+    this.#following.forget();
     await peer.leave();
   }
 
@@ -241,53 +235,12 @@ export class Session implements Attachment {
    */
   go(peer: Peer, id?: string): InboxEntry[] {
     this.reading.restart();
-    const entries = peer.inbox().filter((entry) => (id === undefined ? isPending(entry) : entry.id === id));
-    if (entries.length === 0) return [];
-    if (this.#ctx !== undefined) giveAgain(peer, { pi: this.#pi, ctx: this.#ctx }, entries);
-    const wanted = new Set(entries.map((entry) => entry.id));
-    this.#inject(peer, (entry) => ({ delivery: wanted.has(entry.id) ? "inject" : "hold", because: "delivery" }));
-    startTurn(this.#pi, entries, peer.state === "active");
-    return entries;
-  }
-
-  /** The person is being asked, or no longer: others see what this agent waits for. */
-  noteAsking(isAsking: boolean): void {
-    this.#isAsking = isAsking;
-    this.refresh();
+    return this.#ctx === undefined ? [] : this.#inflow.go(peer, { pi: this.#pi, ctx: this.#ctx }, id);
   }
 
   /** True if a message can be put into the session, and a turn started. */
   canTake(): boolean {
-    if (this.#ctx === undefined) return false;
-    return this.#ctx.isIdle() || (this.#isRunning && !this.#isCompacting);
-  }
-
-  noteCompacting(isCompacting: boolean): void {
-    this.#isCompacting = isCompacting;
-    if (!isCompacting) this.refresh();
-  }
-
-  noteRunning(isRunning: boolean): void {
-    this.#isRunning = isRunning;
-    clearTimeout(this.#settling);
-    this.#settling = undefined;
-    if (!isRunning) {
-      this.#settling = setTimeout(() => {
-        this.#settling = undefined;
-        this.refresh();
-      }, settlingMs).unref();
-    }
-    this.refresh();
-  }
-
-  /**
-   * A turn of the run is over, and Pi is about to take what steers the next one. At any other moment that would wait in
-   * Pi's queue, which the person's Esc clears.
-   */
-  noteTurnEnd(): void {
-    this.#isTurnEnd = true;
-    this.refresh();
-    this.#isTurnEnd = false;
+    return this.#ctx !== undefined && this.phase.canTake(this.#ctx);
   }
 
   /** The person went to another place in the session: what no model has read, and stands elsewhere in it, comes along. */
@@ -313,35 +266,12 @@ export class Session implements Attachment {
     if (peer !== undefined && this.reading.noteAnswer(peer)) this.refresh();
   }
 
-  #follow(peer: Peer): void {
-    if (this.#followed === peer) return;
-    const carried = this.#carried;
-    carried.unfollow?.();
-    this.#followed = peer;
-    for (const { id, state, reason } of peer.sent()) carried.sentStates.set(id, { state, reason });
-    carried.unfollow = followPeer(peer, {
-      say: (text, type) => this.say(text, type, true),
-      onSent: ({ id, state, reason }) => carried.sentStates.set(id, { state, reason }),
-      onChanged: () => carried.attachment?.refresh(),
-      onDisplaced: () => this.#forget(),
-    });
-  }
-
   #release(peer: Peer, ctx: ExtensionContext): void {
     try {
       peer.releaseSession(ctx.sessionManager.getSessionId());
     } catch (error) {
       this.say(describeFault(error), "warning");
     }
-  }
-
-  #forget(): void {
-    const carried = this.#carried;
-    carried.unfollow?.();
-    carried.unfollow = undefined;
-    carried.connection = undefined;
-    this.#followed = undefined;
-    carried.attachment?.refresh();
   }
 
   #offerTools(peer: Peer | undefined): void {
@@ -353,22 +283,5 @@ export class Session implements Attachment {
       addTools(this.#pi, peer, this);
       this.#toolsOf = peer;
     }
-  }
-
-  #inject(peer: Peer, decision = (entry: InboxEntry): Decision => this.#held.decide(entry)): void {
-    if (this.#ctx === undefined || peer.status().unread === 0) return;
-    if (this.canTake()) {
-      const intake = { isIdle: this.#ctx.isIdle(), isTurnEnd: this.#isTurnEnd, decide: decision };
-      injectWaiting(peer, { pi: this.#pi, ctx: this.#ctx }, intake);
-      return;
-    }
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.refresh(), retryMs).unref();
-  }
-
-  #describeActivity(peer: Peer): string {
-    if (this.#isAsking) return "waiting for its user";
-    if (this.#isRunning) return "working";
-    return peer.inbox().some(isPending) ? "waiting for its user" : "idle";
   }
 }

@@ -2,7 +2,7 @@ import type { ExtensionContext } from "@earendil-works/pi-coding-agent";
 import { describeFault } from "../peer/texts.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { endAttempt } from "./attempt.ts";
-import { enter } from "./commands/enter.ts";
+import { describeStartFault, enter } from "./commands/enter.ts";
 import { inheritedMark } from "./mark.ts";
 import type { Session } from "./session.ts";
 
@@ -43,13 +43,13 @@ export async function enterAtStart(session: Session, ctx: ExtensionContext, flag
       about: undefined,
       yes: false,
       usage: "pi --pilink <network> [--pilink-name <name>]",
-      mayAsk: false,
+      isStart: true,
     },
     { session, ctx },
   )
     // What takes long is told as it is for a command; a run that has no person waits for the end of it.
     .then(() => (ctx.hasUI ? undefined : carried.attempt?.done))
-    .catch((error: unknown) => session.say(describeFault(error), "error"));
+    .catch((error: unknown) => session.say(describeStartFault(error), "error"));
   if ((await within(entering, ctx.hasUI ? limitMs.person : limitMs.print)) || ctx.hasUI) return;
   endAttempt(carried);
   const seconds = limitMs.print / 1000;

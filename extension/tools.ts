@@ -62,7 +62,7 @@ function makeSendTool(peer: Peer, session: ToolSession) {
       const { preferences } = session.connection ?? {};
       if (preferences === undefined) throw new PilinkError("not-joined", "This agent is in no network any more.");
       const message = readModelMessage(parameters);
-      const onAsking = (isAsking: boolean) => session.noteAsking(isAsking);
+      const onAsking = (isAsking: boolean) => session.phase.noteAsking(isAsking);
       const outcomes = await session.modelSends.send(message, { peer, preferences, ctx, signal, onAsking });
       return {
         content: [{ type: "text", text: describeOutcomes(outcomes) }],
@@ -73,4 +73,4 @@ function makeSendTool(peer: Peer, session: ToolSession) {
 }
 
 /** What the tools need of the session that they are in. */
-export type ToolSession = Pick<Session, "connection" | "modelSends" | "noteAsking">;
+export type ToolSession = Pick<Session, "connection" | "modelSends" | "phase">;

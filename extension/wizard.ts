@@ -4,11 +4,13 @@ import type { FoundNetwork } from "../peer/networks.ts";
 import { localBroker, readHomeSettings, type Settings } from "../peer/settings.ts";
 import { count } from "../peer/texts.ts";
 import { describeAddress, isPrivateHost, parseAddress } from "../protocol/address.ts";
-import { isPilinkError, PilinkError } from "../protocol/errors.ts";
+import { PilinkError } from "../protocol/errors.ts";
 import { makeName, nextName, parseName } from "../protocol/names.ts";
 import { askAccount } from "./account.ts";
 import type { CommandScene } from "./commands.ts";
+import { askLine } from "./line-question.ts";
 import { type Look, lookAround } from "./looking.ts";
+import { isAgreed } from "./question.ts";
 import { settingsHere } from "./settings.ts";
 
 /** What a person chose in the wizard. */
@@ -32,7 +34,8 @@ interface View extends Look {
   own: string | undefined;
 }
 
-type Step = { done: Wish } | { flags: Settings } | undefined;
+/** Where a choice leads: to the end, or to the first list again; nowhere where the person gave up. */
+type Step = { done: Wish } | { flags: Settings; isBrokerChosen?: boolean } | undefined;
 
 interface Choice {
   label: string;
@@ -49,13 +52,15 @@ const searchKey = "pilink-search";
  */
 export async function askEntrance(scene: CommandScene): Promise<Wish | undefined> {
   let flags: Settings = {};
-  for (;;) {
+  for (let isBrokerChosen = false; ; ) {
     const view = await takeView(scene, flags);
     const account = await askAccount(scene.ctx, view.fault, view.settings.username !== undefined, brokerOf(view));
-    const step = account === undefined ? await choose(scene, view, flags) : { flags: { ...flags, ...account } };
+    const step: Step =
+      account === undefined ? await choose(scene, view, flags, isBrokerChosen) : { flags: { ...flags, ...account } };
     if (step === undefined) return undefined;
     if ("done" in step) return step.done;
     flags = step.flags;
+    isBrokerChosen = "isBrokerChosen" in step;
   }
 }
 
@@ -80,7 +85,7 @@ async function takeView({ session, ctx }: CommandScene, flags: Settings): Promis
   }
 }
 
-async function choose(scene: CommandScene, view: View, flags: Settings): Promise<Step> {
+async function choose(scene: CommandScene, view: View, flags: Settings, isBrokerChosen: boolean): Promise<Step> {
   const { ctx } = scene;
   const { fault, home } = view;
   const join = (network: string): Step => ({ done: { kind: "join", network, flags, home } });
@@ -96,7 +101,11 @@ async function choose(scene: CommandScene, view: View, flags: Settings): Promise
     { label: "Another broker…", take: async () => askBroker(ctx, view, flags) },
     { label: `Another name than "${view.name}"…`, take: async () => askOwnName(ctx, view, flags) },
   ];
-  const reason = fault === undefined ? "" : `${fault.message}\n`;
+  // The list may be the same as before: it says itself what the choice has changed.
+  const chosen = isBrokerChosen
+    ? `Broker now: ${view.settings.url === undefined ? "pilink's own on " : ""}${brokerOf(view)}.\n`
+    : "";
+  const reason = fault === undefined ? chosen : `${fault.message}\n`;
   const what = canTry && view.networks.length === 0 && fault === undefined ? "no network yet" : "networks";
   const picked = await ctx.ui.select(
     `${reason}pilink: ${what} on ${brokerOf(view)}${view.own === undefined ? "" : `; this agent is in "${view.own}"`}`,
@@ -125,7 +134,7 @@ function brokerOf({ settings: { url } }: View): string {
 }
 
 function askJoin(ctx: ExtensionCommandContext, { usual }: View, join: (network: string) => Step): Promise<Step> {
-  return ask(ctx, "Name of the network", usual, (text) => join(parseName(text, "network")));
+  return askLine(ctx, "Name of the network", usual, (text) => join(parseName(text, "network")));
 }
 
 function askCreate(ctx: ExtensionCommandContext, view: View, flags: Settings): Promise<Step> {
@@ -133,7 +142,7 @@ function askCreate(ctx: ExtensionCommandContext, view: View, flags: Settings): P
   const taken = new Map(networks.filter(({ isOpen }) => isOpen).map((found) => [found.network, found]));
   let offer = view.usual ?? makeName(basename(ctx.cwd), "lab");
   while (taken.has(offer)) offer = nextName(offer);
-  return ask(ctx, "Name of the new network", offer, (text) => {
+  return askLine(ctx, "Name of the new network", offer, (text) => {
     const network = parseName(text, "network");
     const found = taken.get(network);
     if (found !== undefined) {
@@ -150,11 +159,11 @@ function askCreate(ctx: ExtensionCommandContext, view: View, flags: Settings): P
 }
 
 function askOwnName(ctx: ExtensionCommandContext, { name }: View, flags: Settings): Promise<Step> {
-  return ask(ctx, "Name of this agent", name, (text) => ({ flags: { ...flags, name: parseName(text) } }));
+  return askLine(ctx, "Name of this agent", name, (text) => ({ flags: { ...flags, name: parseName(text) } }));
 }
 
 async function askBroker(ctx: ExtensionCommandContext, view: View, flags: Settings): Promise<Step> {
-  const use = (url: string): Step => ({ flags: { ...flags, url } });
+  const use = (url: string): Step => ({ flags: { ...flags, url }, isBrokerChosen: true });
   const { urls = {} } = readHomeSettings(view.home);
   const choices: Choice[] = [
     ...Object.entries(urls).map(([alias, url]) => ({
@@ -190,7 +199,7 @@ async function askAddress(
   { title, scheme }: AddressQuestion,
   use: (url: string) => Step,
 ): Promise<Step> {
-  const typed = await ask(ctx, title, undefined, (text) => {
+  const typed = await askLine(ctx, title, undefined, (text) => {
     const url = text.includes("://") ? text : `${scheme}${text}`;
     return { url, address: parseAddress(url) };
   });
@@ -200,37 +209,11 @@ async function askAddress(
     address: { host, isEncrypted },
   } = typed;
   if (isEncrypted || isPrivateHost(host)) return use(url);
-  const isWanted = await ctx.ui.confirm(
-    `Use ${host} without encryption?`,
-    `${describeAddress(url)} is a public address without TLS. Everybody on the way can read the messages and the password, and change them. Better: mqtts:// or wss://.`,
-  );
+  const isWanted = await isAgreed(ctx, {
+    title: `Use ${host} without encryption?`,
+    text: `${describeAddress(url)} is a public address without TLS. Everybody on the way can read the messages and the password, and change them. Better: mqtts:// or wss://.`,
+    no: "do not use it",
+    yes: "use it all the same",
+  });
   return isWanted ? use(url) : undefined;
-}
-
-/**
- * Asks for a line until it fits.
- *
- * @param offer what an empty line stands for
- * @param read throws a PilinkError that says what is wrong: then the question is asked again, with that
- * @returns undefined where the person gave up
- */
-async function ask<Value>(
-  ctx: ExtensionCommandContext,
-  title: string,
-  offer: string | undefined,
-  read: (text: string) => Value,
-): Promise<Value | undefined> {
-  for (let reason = ""; ; ) {
-    const shown = `${reason}${title}${offer === undefined ? "" : ` (Enter for "${offer}")`}`;
-    const typed = await ctx.ui.input(shown, offer);
-    if (typed === undefined) return undefined;
-    const text = typed.trim() === "" ? offer : typed.trim();
-    try {
-      if (text !== undefined) return read(text);
-      reason = "Nothing was typed.\n";
-    } catch (error) {
-      if (!isPilinkError(error)) throw error;
-      reason = `${error.message}\n`;
-    }
-  }
 }

@@ -1,9 +1,10 @@
 import { basename } from "node:path";
 import { ensureBroker } from "../broker/managed.ts";
 import { resolveSettings } from "../peer/config.ts";
-import { type EnterKind, enterNetwork as enter } from "../peer/entering.ts";
+import { enterNetwork as enter } from "../peer/entering.ts";
+import { type EnterKind, planEntering } from "../peer/plan.ts";
 import type { Settings } from "../peer/settings.ts";
-import { makeName, parseName } from "../protocol/names.ts";
+import { makeName } from "../protocol/names.ts";
 import { homeFolder } from "../store/folder.ts";
 import { NetworkPeer } from "./network-peer.ts";
 
@@ -70,19 +71,15 @@ async function open(kind: EnterKind, options: EnterNetworkOptions): Promise<Netw
   const { folder = process.cwd(), home = homeFolder(process.env), about, onWaiting, signal } = options;
   // A program is run by the person whose folder it is run in.
   const places = { home, folder, trust: "granted", env: process.env, flags: flagsOf(options) } as const;
-  const { values: settings, isNameChosen } = resolveSettings(places);
-  const plan = {
+  const plan = planEntering({
     kind,
-    network: parseName(settings.network ?? options.network, "network"),
-    name: settings.name === undefined ? makeName(basename(folder)) : parseName(settings.name),
     home,
-    settings,
-    isNameChosen,
     folder,
-    model: undefined,
+    settled: resolveSettings(places),
+    usualName: makeName(basename(folder)),
+    missing: "Which network? Give its name as network.",
     about,
-    notes: [],
-  };
+  });
   const { peer } = await enter(plan, {
     ensureBroker,
     ...(onWaiting === undefined ? {} : { onWaiting }),

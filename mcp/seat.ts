@@ -2,9 +2,9 @@ import { EventEmitter } from "node:events";
 import { basename } from "node:path";
 import { ensureBroker } from "../broker/managed.ts";
 import { type ResolvedSettings, resolveSettings } from "../peer/config.ts";
-import { type EnteredNetwork, type EnterKind, enterNetwork } from "../peer/entering.ts";
+import { type EnteredNetwork, enterNetwork } from "../peer/entering.ts";
 import type { Peer } from "../peer/peer.ts";
-import { isBlocked, type Preferences, readPreferences } from "../peer/preferences.ts";
+import { type EnterKind, planEntering } from "../peer/plan.ts";
 import type { Settings } from "../peer/settings.ts";
 import { cleanLine } from "../protocol/clean.ts";
 import { messageOf, PilinkError } from "../protocol/errors.ts";
@@ -43,11 +43,7 @@ export interface SeatEvents {
 }
 
 /** A peer in its network, with what its person wants. */
-export interface Seated {
-  peer: Peer;
-  preferences: Preferences;
-  broker: EnteredNetwork["broker"];
-}
+export type Seated = Omit<EnteredNetwork, "notes">;
 
 /** The place of one agent in at most one network: what the tools use, whoever chose the network. */
 export class Seat {
@@ -187,39 +183,28 @@ export class Seat {
 
   async #enter(kind: EnterKind, flags: Settings, isNameChosen: boolean): Promise<Seated> {
     const { home, folder, log } = this.#places;
-    const { values: settings } = this.#settings(flags);
-    if (settings.network === undefined) {
-      throw new PilinkError("bad-argument", "Which network? Ask your user, and give its name as network.");
-    }
-    const network = parseName(settings.network, "network");
-    const name = settings.name === undefined ? makeName(basename(folder)) : parseName(settings.name);
-    const preferences = readPreferences(settings);
+    const { values } = this.#settings(flags);
+    const plan = planEntering({
+      kind,
+      home,
+      folder,
+      // What stands in a client's configuration holds for each of its sessions: the second one gets "-2".
+      settled: { values, isNameChosen },
+      usualName: makeName(basename(folder)),
+      missing: "Which network? Ask your user, and give its name as network.",
+    });
     this.#attempt = new AbortController();
     await this.#vacate();
-    const plan = {
-      kind,
-      network,
-      name,
-      home,
-      settings,
-      // What stands in a client's configuration holds for each of its sessions: the second one gets "-2".
-      isNameChosen,
-      folder,
-      model: undefined,
-      about: undefined,
-      notes: [],
-    };
-    const { peer, broker, notes } = await enterNetwork(plan, {
+    const { notes, ...seated } = await enterNetwork(plan, {
       ensureBroker,
       onWaiting: (reason, forMs) => log(`${reason} (at most ${Math.ceil(forMs / 1_000)} s)`),
       signal: this.#attempt.signal,
-      isBlocked: (from) => isBlocked(preferences, network, from),
     });
-    log(`This agent is "${peer.name}" in the network "${network}" (${peer.kind}).`);
+    const { peer } = seated;
+    log(`This agent is "${peer.name}" in the network "${peer.network}" (${peer.kind}).`);
     for (const note of notes) log(note);
     this.#ended = undefined;
     this.#peer = peer;
-    const seated = { peer, preferences, broker };
     this.#follow(seated);
     try {
       this.#dismiss = await this.#places.onSeated?.(seated);

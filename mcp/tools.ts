@@ -206,6 +206,8 @@ function nameWays(text: string, isFixed: boolean): string {
       isFixed ? "Call pilink_agents to enter it anew." : "Call pilink_join to enter one.",
     )
     .replace(/Create it with \/pilink create \S+,/g, "Call pilink_join with create true to create it,")
+    .replace(/\/pilink create would start one there/g, "pilink_join with create true would start one there")
+    .replace(/\/pilink create <network> starts both/g, "pilink_join with create true starts both")
     .replace(/for example --name (\S+)\./g, 'for example name "$1".')
     .replace(/\/pilink server start/g, "`pilink broker`");
 }

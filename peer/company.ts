@@ -152,7 +152,8 @@ export class Company {
     // What the broker held before is no news.
     if (change.kind === "departed") outlet.emit("departed", entry);
     else if (change.kind === "lost" && !retained) outlet.emit("lost", entry);
-    else if ((change.kind === "joined" || change.kind === "returned") && !retained) outlet.emit("joined", entry);
+    else if (change.kind === "joined" && !retained) outlet.emit("joined", entry);
+    else if (isReturn(change) && !retained) outlet.emit("returned", entry);
     else if (change.kind === "replaced" && !retained) {
       outlet.emit("departed", this.#describe(change.former));
       outlet.emit("joined", entry);
@@ -174,4 +175,10 @@ export class Company {
   #describe(life: Life): RosterEntry {
     return describeLife(this.#port.identity, life);
   }
+}
+
+/** Whoever has the box has the name and the mail of the life before: for everybody else it is the same agent. */
+function isReturn(change: RosterChange): boolean {
+  if (change.kind === "replaced") return change.former.presence.box === change.life.presence.box;
+  return change.kind === "returned";
 }

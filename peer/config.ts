@@ -60,7 +60,7 @@ interface Layer {
 export function resolveSettings(places: SettingPlaces): ResolvedSettings {
   const { home, folder, trust, env, flags } = places;
   const { networks = {}, urls = {}, folders = {}, ...top } = readHomeSettings(home);
-  const local = readFolderSettings(folder, trust);
+  const local = readFolderSettings(folder, trust, top.deliveries);
   const layers: Layer[] = [
     { source: "home", settings: top },
     { source: "home", settings: pick(folders, folder) ?? {}, isRemembered: true },

@@ -19,6 +19,7 @@ import {
   judgeHost,
   judgeLink,
   judgeNetworks,
+  judgeOthers,
   judgeOwnRecord,
   judgeRejected,
   judgeRights,
@@ -38,6 +39,8 @@ export interface Patient {
   usualName: string;
   /** Asks about the managed broker at an address, or about the home's own; must not start one. */
   findManaged(url: string | undefined): Promise<ManagedBroker | undefined>;
+  /** Asks about every managed broker of the home that runs. */
+  listManaged(): Promise<ManagedBroker[]>;
   /** The version of this package. */
   version: string;
   /** The network that this agent is in, where it is in one. */
@@ -85,8 +88,9 @@ export async function examine(patient: Patient): Promise<Check[]> {
     isJoined: peer !== undefined,
     version: patient.version,
   };
-  const [broker, folder] = await Promise.all([
+  const [broker, others, folder] = await Promise.all([
     checkBroker(patient, place, { peer, values, account }),
+    within(limits.managedMs, "brokers", patient.listManaged()),
     within(limits.folderMs, "inbox", checkStateFolder(patient.home, place, isDefault)),
   ]);
   return [
@@ -94,6 +98,7 @@ export async function examine(patient: Patient): Promise<Check[]> {
     ...("check" in managed ? [managed.check] : []),
     ...(joined !== undefined && peer === undefined ? [judgeEnded(joined.peer.network)] : []),
     ...broker,
+    ...("check" in others ? [others.check] : judgeOthers(others.found, managedBroker)),
     "check" in folder ? folder.check : folder.found,
     ...(peer === undefined ? [] : [judgeRejected(peer.status())]),
   ];

@@ -2,26 +2,8 @@ import { parseAddress } from "../protocol/address.ts";
 import { type ErrorCode, isPilinkError } from "../protocol/errors.ts";
 import { createNetwork, joinNetwork } from "./network.ts";
 import type { EnterOptions, Peer } from "./peer.ts";
-import type { Settings } from "./settings.ts";
-
-/** How to enter: `either` joins the network where it is, and creates it where it is not. */
-export type EnterKind = "create" | "join" | "either";
-
-/** How to enter, checked as far as it can be without a broker. */
-export interface EnterPlan {
-  kind: EnterKind;
-  network: string;
-  name: string;
-  home: string;
-  settings: Settings;
-  /** True where the person set the name: then no other one is taken instead of it. */
-  isNameChosen: boolean;
-  folder: string;
-  model: string | undefined;
-  about: string | undefined;
-  /** What was made of what the person typed. */
-  notes: string[];
-}
+import type { EnterPlan } from "./plan.ts";
+import { isBlocked, type Preferences, readPreferences } from "./preferences.ts";
 
 /** A broker that was made sure of: the part of `ensureBroker` in `broker/` that entering needs. */
 export interface ReachedBroker {
@@ -36,18 +18,18 @@ export interface EnterPort {
   ensureBroker(choice: {
     home: string;
     url?: string | undefined;
-    purpose?: "command" | "reconnect";
+    purpose?: "command" | "join" | "reconnect";
   }): Promise<ReachedBroker>;
   /** Called when it takes longer than a moment, with what it waits for and how long at most. */
   onWaiting?: (reason: string, forMs: number) => void;
   signal?: AbortSignal;
-  /** True where the person takes no messages from that sender. */
-  isBlocked?: (from: string) => boolean;
 }
 
 /** A peer in its network, and how it got there. */
 export interface EnteredNetwork {
   peer: Peer;
+  /** What its person wants, as the settings have it. Whom it blocks is looked up here at each message. */
+  preferences: Preferences;
   broker: {
     /** The address without credentials. */
     url: string;
@@ -62,14 +44,16 @@ export interface EnteredNetwork {
 }
 
 /**
- * Makes sure that a broker is there, and creates or joins a network on it.
+ * Makes sure that a broker is there, and creates or joins a network on it. For a join nothing is started where nothing
+ * has been: no network can be there.
  *
  * @throws PilinkError what `ensureBroker`, `createNetwork` and `joinNetwork` throw
  */
 export async function enterNetwork(plan: EnterPlan, port: EnterPort): Promise<EnteredNetwork> {
   const { kind, network, name, home, settings, folder, notes } = plan;
   const { url } = settings;
-  const broker = await port.ensureBroker({ home, url });
+  const broker = await port.ensureBroker({ home, url, purpose: kind === "join" ? "join" : "command" });
+  const preferences = readPreferences(settings);
   // Credentials may stand in the address; what is shown, recorded and handed on has none.
   const inAddress = url === undefined ? undefined : parseAddress(url);
   const username = settings.username ?? inAddress?.username;
@@ -81,11 +65,11 @@ export async function enterNetwork(plan: EnterPlan, port: EnterPort): Promise<En
     url: broker.url,
     managed: url === undefined,
     folder,
+    isBlocked: (from) => isBlocked(preferences, network, from),
     reach: async () => (await port.ensureBroker({ home, url, purpose: "reconnect" })).url,
     ...pickSet({
       onWaiting: port.onWaiting,
       signal: port.signal,
-      isBlocked: port.isBlocked,
       username,
       password: settings.password ?? inAddress?.password,
       ca: settings.ca,
@@ -100,6 +84,7 @@ export async function enterNetwork(plan: EnterPlan, port: EnterPort): Promise<En
   });
   return {
     peer,
+    preferences,
     broker: {
       url: broker.url,
       managed: broker.managed,
@@ -139,7 +124,10 @@ function hasFault(error: unknown, code: ErrorCode): boolean {
   return isPilinkError(error) && error.code === code;
 }
 
-type Optional = Omit<EnterOptions, "network" | "name" | "nameChosen" | "home" | "url" | "managed" | "folder" | "reach">;
+type Optional = Omit<
+  EnterOptions,
+  "network" | "name" | "nameChosen" | "home" | "url" | "managed" | "folder" | "reach" | "isBlocked"
+>;
 
 /** Leaves out what is not set. */
 function pickSet(values: { [Key in keyof Optional]: Optional[Key] | undefined }): Optional {

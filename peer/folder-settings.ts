@@ -7,10 +7,15 @@ import { checkFolderSettings, type Settings } from "./settings.ts";
 /**
  * Reads a folder's `.pilink.json`, as far as it may be read.
  *
+ * @param own what the person has set for single agents: nothing that is not trusted makes that looser
  * @returns what is left of it, and for the person what was left out
  * @throws PilinkError `bad-config` naming the file; not where it is ignored
  */
-export function readFolderSettings(folder: string, trust: FolderTrust): { settings: Settings; notes: string[] } {
+export function readFolderSettings(
+  folder: string,
+  trust: FolderTrust,
+  own: Settings["deliveries"] = {},
+): { settings: Settings; notes: string[] } {
   const path = folderFile(folder);
   if (trust === "none") {
     const isThere = existsSync(path);
@@ -21,7 +26,7 @@ export function readFolderSettings(folder: string, trust: FolderTrust): { settin
   }
   const settings = checkFolderSettings(readJsonFile(path) ?? {}, path);
   if (trust === "granted") return { settings, notes: [] };
-  const { calm, ignored } = holdBack(settings);
+  const { calm, ignored } = holdBack(settings, own);
   return {
     settings: calm,
     notes:
@@ -37,7 +42,7 @@ export function readFolderSettings(folder: string, trust: FolderTrust): { settin
  * Leaves out what would let more in, or out, than the person has set: who cloned a folder has not read its file. What
  * holds more back harms nobody.
  */
-function holdBack(settings: Settings): { calm: Settings; ignored: string[] } {
+function holdBack(settings: Settings, own: NonNullable<Settings["deliveries"]>): { calm: Settings; ignored: string[] } {
   const { delivery, deliveries, confirm, acceptUnverified, auditDays, ...rest } = settings;
   const calm: Settings = rest;
   const ignored: string[] = [];
@@ -49,10 +54,11 @@ function holdBack(settings: Settings): { calm: Settings; ignored: string[] } {
   else if (acceptUnverified !== undefined) ignored.push('"acceptUnverified": true');
   if (auditDays !== undefined) ignored.push('"auditDays"');
   if (deliveries === undefined) return { calm, ignored };
-  const isCalm = (value: string) => value === "hold" || value === "block";
+  const isCalm = ([peer, value]: [string, string]) =>
+    value === "block" || (value === "hold" && !(Object.hasOwn(own, peer) && own[peer] === "block"));
   const entries = Object.entries(deliveries);
-  ignored.push(...entries.flatMap(([peer, value]) => (isCalm(value) ? [] : [`"${value}" for "${peer}"`])));
-  return { calm: { ...calm, deliveries: Object.fromEntries(entries.filter(([, value]) => isCalm(value))) }, ignored };
+  for (const entry of entries) if (!isCalm(entry)) ignored.push(`"${entry[1]}" for "${entry[0]}"`);
+  return { calm: { ...calm, deliveries: Object.fromEntries(entries.filter(isCalm)) }, ignored };
 }
 
 /**

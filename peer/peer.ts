@@ -122,8 +122,10 @@ export interface DescribeChanges {
 export interface PeerEvents {
   /** A new message is in the inbox file, in order, and may be put into a session. */
   message: [InboxEntry];
-  /** Another peer joined, or returned after it was lost. */
+  /** Another peer joined. */
   joined: [RosterEntry];
+  /** Another peer is back: connected again after it was lost, or started again in its place, with its name and mail. */
+  returned: [RosterEntry];
   /** Another peer left in good order. */
   departed: [RosterEntry];
   /** Another peer's connection was lost; it may return. */

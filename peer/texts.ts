@@ -12,31 +12,43 @@ export function describeAgent(entry: RosterEntry): string {
   return agentParts(entry).flat().join(" — ");
 }
 
-/** The same in short lines, which a narrow terminal can show. */
-export function describeAgentLines(entry: RosterEntry): string[] {
-  const [head = "", ...rest] = agentParts(entry).flatMap((parts) => (parts.length === 0 ? [] : [parts.join(" — ")]));
+/**
+ * The same in short lines, which a narrow terminal can show.
+ *
+ * @param isOver true where the network has ended: what an agent is doing now is not known any more, and none returns
+ */
+export function describeAgentLines(entry: RosterEntry, isOver = false): string[] {
+  const [head = "", ...rest] = agentParts(entry, isOver).flatMap((parts) =>
+    parts.length === 0 ? [] : [parts.join(" — ")],
+  );
   return [`  ${head}`, ...rest.map((line) => `    ${line}`)];
 }
 
 /** Who; what it is doing; where; since when and with how much room left. */
-function agentParts({ name, presence, state, isSelf, isHost }: RosterEntry): string[][] {
+function agentParts({ name, presence, state, isSelf, isHost }: RosterEntry, isOver = false): string[][] {
+  const isLost = state === "lost" && !isOver;
   const marks = [
     ...(isSelf ? ["this agent"] : []),
     ...(isHost ? ["host"] : []),
-    ...(state === "lost" ? ["offline, may return"] : []),
+    ...(isLost ? ["offline, may return"] : []),
   ];
   const { role, activity, machine, folder, model, context, since } = presence;
   const shown = (text: string | undefined, limit: number) => (text === undefined ? [] : [cleanLine(text, limit)]);
   const where = [machine, folder, model].flatMap((text) => shown(text, 60)).join(" / ");
   return [
     [`${name}${marks.length === 0 ? "" : ` (${marks.join(", ")})`}`, ...shown(role, 100)],
-    shown(state === "lost" ? "suspended" : activity, 60),
+    isOver ? [] : shown(isLost ? "suspended" : activity, 60),
     where === "" ? [] : [where],
     [
       `since ${describeTime(since)}`,
-      ...(context === undefined || state === "lost" ? [] : [`context ${context} % used`]),
+      ...(context === undefined || isLost || isOver ? [] : [`context ${context} % used`]),
     ],
   ];
+}
+
+/** A time of the day as a person reads it everywhere: `09:05`. */
+export function describeClock(ms: number): string {
+  return new Date(ms).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 /**
@@ -46,7 +58,7 @@ function agentParts({ name, presence, state, isSelf, isHost }: RosterEntry): str
  */
 export function describeTime(ms: number, nowMs = Date.now()): string {
   const moment = new Date(ms);
-  const time = moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  const time = describeClock(ms);
   if (moment.toDateString() === new Date(nowMs).toDateString()) return time;
   return `${moment.toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" })}, ${time}`;
 }

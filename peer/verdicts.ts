@@ -94,6 +94,20 @@ function judgeManaged({ url, pid, version }: ManagedBroker, own: string): Check 
   };
 }
 
+/**
+ * The managed brokers that run beside the one that was looked at: agents on two of them do not see each other.
+ *
+ * @param running all that run in this home
+ * @param used the one that was looked at, where it is managed
+ */
+export function judgeOthers(running: readonly ManagedBroker[], used: ManagedBroker | undefined): Check[] {
+  const others = running.filter(({ pid }) => pid !== used?.pid);
+  if (others.length === 0) return [];
+  const list = others.map(({ url, pid }) => `${url} (pid ${pid})`);
+  const text = `${others.length === 1 ? "another managed broker runs" : "other managed brokers run"} too: ${list.join(", ")}`;
+  return [{ name: "brokers", verdict: "ok", text }];
+}
+
 /** @param found undefined where there is no broker to look at */
 export function judgeAccount({ hasAccount }: Place, found: Examination | undefined): Check {
   const name = "credentials";

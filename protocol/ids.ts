@@ -23,6 +23,15 @@ export function newId(): string {
   return lettersAndDigits(idLength);
 }
 
+/**
+ * True for a word that only an id looks like: as long as one, give or take what is lost or doubled in copying, with
+ * capitals, small letters and digits mixed. No word of a language is, nor a name in a program.
+ */
+export function looksLikeId(word: string): boolean {
+  const isAlike = /^[A-Za-z0-9]+$/.test(word) && Math.abs(word.length - idLength) <= 2;
+  return isAlike && /[a-z]/.test(word) && /[A-Z]/.test(word) && /\d/.test(word);
+}
+
 /** A new id for a state folder; the client id is made of it (topics.md, "MQTT profile"). */
 export function newBox(): string {
   return lowerCaseId(boxLength);

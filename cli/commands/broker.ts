@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { brokerStatus, type EnsuredBroker, startBroker, stopBroker } from "../../broker/managed.ts";
+import { brokerStatus, type EnsuredBroker, listBrokers, startBroker, stopBroker } from "../../broker/managed.ts";
 import { count, describeDuration } from "../../peer/texts.ts";
 import { defaultMqttPort, formatAddress, parseAddress } from "../../protocol/address.ts";
 import { PilinkError, quoteValue } from "../../protocol/errors.ts";
@@ -60,23 +60,32 @@ export async function runBrokerForeground(given: Given, context: Context): Promi
   return exitCodes.done;
 }
 
-/** `pilink broker status` */
+/** `pilink broker status`: of the broker that is named, else of each that runs; the exit code is of the one used here. */
 export async function runBrokerStatus(given: Given, context: Context): Promise<ExitCode> {
-  const status = await brokerStatus(choiceOf(given));
-  if (!status.running) {
+  const choice = choiceOf(given);
+  const isNamed = given.url !== undefined || given.port !== undefined || given.host !== undefined;
+  const meant = await brokerStatus(choice);
+  const running = isNamed ? (meant.running ? [meant] : []) : await listBrokers(choice.home);
+  if (running.length === 0) {
     await context.output.result({ running: false }, "No managed broker runs. pilink broker starts it.");
     return exitCodes.noBroker;
   }
-  const { url, wsUrl, host, port, pid, version, report } = status;
-  const details =
-    report === undefined
-      ? "It does not answer at the moment; pilink doctor looks closer."
-      : `Up for ${describeDuration(report.uptimeMs)}, ${count(report.clients, "client")}, ${Math.round(report.memoryBytes / 1e6)} MB of memory.`;
-  await context.output.result(
-    { running: true, url, ws: wsUrl ?? null, host, port, pid, version, ...(report ?? {}) },
-    `The managed broker runs at ${url}${andWs(wsUrl)} (pid ${pid}, version ${version}). ${details}`,
-  );
-  return report === undefined ? exitCodes.noBroker : exitCodes.done;
+  for (const { url, wsUrl, host, port, pid, version, local, report } of running) {
+    const details =
+      report === undefined
+        ? "It does not answer at the moment; pilink doctor looks closer."
+        : `Up for ${describeDuration(report.uptimeMs)}, ${count(report.clients, "client")}, ${Math.round(report.memoryBytes / 1e6)} MB of memory.`;
+    const which = running.length > 1 && local ? " It is the one that is used where no other is named." : "";
+    await context.output.result(
+      { running: true, url, ws: wsUrl ?? null, host, port, pid, version, local, ...(report ?? {}) },
+      `${running.length > 1 ? "A" : "The"} managed broker runs at ${url}${andWs(wsUrl)} (pid ${pid}, version ${version}). ${details}${which}`,
+    );
+  }
+  if (!meant.running) {
+    context.note(`The broker that is used here${choice.url === undefined ? "" : `, ${choice.url},`} does not run.`);
+    return exitCodes.noBroker;
+  }
+  return meant.report === undefined ? exitCodes.noBroker : exitCodes.done;
 }
 
 /** `pilink broker stop` */

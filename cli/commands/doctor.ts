@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { brokerStatus, packageVersion } from "../../broker/managed.ts";
+import { brokerStatus, listBrokers, packageVersion } from "../../broker/managed.ts";
 import { examine } from "../../peer/doctor.ts";
 import { checkVersions, describeChecks, worstOf } from "../../peer/report.ts";
 import type { Check } from "../../peer/verdicts.ts";
@@ -31,6 +31,7 @@ export async function runDoctor({ network, name, url }: Given, { output }: Conte
       const status = await brokerStatus({ home, url: address });
       return status.running ? status : undefined;
     },
+    listManaged: () => listBrokers(home),
     version,
     joined: undefined,
   });

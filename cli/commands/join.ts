@@ -17,8 +17,8 @@ import { type Place, placeHere, planEntering } from "../place.ts";
 export async function runJoin(network: string | undefined, options: Given, context: Context): Promise<ExitCode> {
   const { name, role, url, create = false, background = false } = options;
   const place = placeHere({ network, name, role, url });
-  const plan = planOf(place, create, readHooks(options));
-  for (const text of place.notes) context.note(text);
+  const { notes, ...plan } = planOf(place, create, readHooks(options));
+  for (const text of [...place.notes, ...notes]) context.note(text);
   const present = await findPresent(plan);
   if (present !== undefined) {
     await context.output.result(
@@ -37,9 +37,10 @@ export async function runJoin(network: string | undefined, options: Given, conte
   return background ? joinInBackground(plan, context) : stayInForeground(plan, context);
 }
 
-function planOf(place: Place, isCreating: boolean, hooks: HookOptions): BackgroundPlan {
-  const { network, name, home, folder, settings, isNameChosen } = planEntering(place, isCreating ? "either" : "join");
-  return { kind: isCreating ? "either" : "join", home, folder, network, name, isNameChosen, settings, hooks };
+function planOf(place: Place, isCreating: boolean, hooks: HookOptions): BackgroundPlan & { notes: string[] } {
+  const kind = isCreating ? "either" : "join";
+  const { network, name, home, folder, settings, isNameChosen, notes } = planEntering(place, kind);
+  return { kind, home, folder, network, name, isNameChosen, settings, hooks, notes };
 }
 
 function readHooks({ onMessage, webhook, notifyDir }: Given): HookOptions {

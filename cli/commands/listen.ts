@@ -95,6 +95,7 @@ function followPeer(peer: Peer, lines: EventLines, end: () => void): { code: Exi
   const tellAgent = (event: string) => (entry: RosterEntry) => lines.offer({ event, ...showAgent(entry) });
   const listeners: Listeners = {
     joined: tellAgent("joined"),
+    returned: tellAgent("returned"),
     departed: tellAgent("departed"),
     lost: tellAgent("lost"),
     suspended: ({ host }) => lines.offer({ event: "suspended", host }),

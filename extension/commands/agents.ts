@@ -1,3 +1,4 @@
+import type { Peer } from "../../peer/peer.ts";
 import { count, describeAgentLines } from "../../peer/texts.ts";
 import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
@@ -11,14 +12,25 @@ export const agentsCommand: Subcommand = {
   async run(line, { session }) {
     parseArguments(line, {}, agentsCommand.usage);
     const { peer } = requireConnection(session);
-    const entries = peer.state === "active" ? await peer.confirmRoster() : peer.roster();
-    const state = peer.state === "active" ? "" : ` (${peer.state})`;
+    const { network, state } = peer;
+    if (state === "closed") return session.say(describeLast(peer), "warning");
+    const entries = state === "active" ? await peer.confirmRoster() : peer.roster();
     session.say(
       [
-        `${count(entries.length, "agent")} in the network "${peer.network}"${state}:`,
-        ...entries.flatMap(describeAgentLines),
+        `${count(entries.length, "agent")} in the network "${network}"${state === "active" ? "" : ` (${state})`}:`,
+        ...entries.flatMap((entry) => describeAgentLines(entry)),
       ].join("\n"),
-      peer.state === "active" ? "info" : "warning",
+      state === "active" ? "info" : "warning",
     );
   },
 };
+
+/** Who was in a network when it was closed. */
+function describeLast(peer: Peer): string {
+  const entries = peer.roster();
+  return [
+    `The network "${peer.network}" is closed: nobody is in it any more, and nobody can return. ${count(entries.length, "agent was", "agents were")} there last:`,
+    ...entries.flatMap((entry) => describeAgentLines(entry, true)),
+    "/pilink setup starts or joins a new network.",
+  ].join("\n");
+}

@@ -11,6 +11,7 @@ import {
   settingKeys,
   variables,
 } from "../../peer/settings.ts";
+import { count } from "../../peer/texts.ts";
 import { describeAddress, parseAddress } from "../../protocol/address.ts";
 import { cleanLine } from "../../protocol/clean.ts";
 import { isPilinkError, type PilinkError } from "../../protocol/errors.ts";
@@ -19,6 +20,9 @@ import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
 import type { Connection } from "../connection.ts";
 import { settingsHere } from "../settings.ts";
+
+// Enough to see what is kept; a person who works in many folders finds the rest in the file.
+const foldersLimit = 5;
 
 /** `/pilink config` */
 export const configCommand: Subcommand = {
@@ -107,12 +111,22 @@ function describeAliases({ networks = {}, urls = {} }: HomeSettings): string[] {
 }
 
 function describeRemembered({ folders = {} }: HomeSettings, folder: string): string[] {
-  const entrance = Object.hasOwn(folders, folder) ? folders[folder] : undefined;
-  if (entrance === undefined) return [];
+  const own = Object.entries(folders).filter(([path]) => path === folder);
+  const others = Object.entries(folders).filter(([path]) => path !== folder);
+  return [
+    ...own.flatMap(([, entrance]) => describeEntrance("this folder", entrance)),
+    ...others.slice(0, foldersLimit).flatMap(([path, entrance]) => describeEntrance(cleanLine(path, 200), entrance)),
+    ...(others.length > foldersLimit
+      ? [`Remembered of ${count(others.length - foldersLimit, "more folder")}, in the home's file.`]
+      : []),
+  ];
+}
+
+function describeEntrance(what: string, entrance: NonNullable<HomeSettings["folders"]>[string]): string[] {
   const { network, name, role, url } = entrance;
   const parts = Object.entries({ network, name, role, url: url === undefined ? undefined : describeAddress(url) });
   const said = parts.flatMap(([key, value]) => (value === undefined ? [] : [`${key} ${cleanLine(value)}`]));
-  return said.length === 0 ? [] : [`Remembered of this folder, in the home's file: ${said.join(", ")}`];
+  return said.length === 0 ? [] : [`Remembered of ${what}, in the home's file: ${said.join(", ")}`];
 }
 
 /** What a network was entered with does not change while it lasts, and flags of its command are not seen here. */

@@ -7,6 +7,7 @@ import { homeFolder } from "../../store/folder.ts";
 import { parseArguments } from "../arguments.ts";
 import type { CommandScene, Subcommand } from "../commands.ts";
 import type { Connection } from "../connection.ts";
+import { settingsHere } from "../settings.ts";
 
 const meanings = {
   inject: "messages appear in the session, and no turn starts",
@@ -18,20 +19,18 @@ const meanings = {
 /** `/pilink delivery` */
 export const deliveryCommand: Subcommand = {
   name: "delivery",
-  usage: "/pilink delivery [inject|turn|hold [<peer>] | block <peer>]",
+  usage: "/pilink delivery [inject|turn|hold [<peer>] | block|default <peer>]",
   summary: "Says or sets what happens with messages that arrive, from now on and at the next start.",
   async run(line, scene) {
     const { words } = parseArguments(line, {}, deliveryCommand.usage, 2);
     const [wanted, typed] = words;
     if (wanted === undefined) return describeDelivery(scene);
-    if (!isDelivery(wanted) && wanted !== "block") throw unknown(wanted);
-    if (typed !== undefined) return setForPeer(scene, wanted, parseName(typed));
-    if (wanted === "block") {
-      throw new PilinkError(
-        "bad-argument",
-        `Whom? To take no messages at all, leave the network. Usage: ${deliveryCommand.usage}`,
-      );
+    if (!isDelivery(wanted) && wanted !== "block" && wanted !== "default") throw unknown(wanted);
+    if (typed !== undefined) {
+      const name = parseName(typed);
+      return wanted === "default" ? takeBack(scene, name) : setForPeer(scene, wanted, name);
     }
+    if (wanted === "block" || wanted === "default") throw whom(wanted);
     await setForAll(scene, wanted);
   },
 };
@@ -141,6 +140,34 @@ async function setForPeer({ session }: CommandScene, delivery: Delivery | "block
   session.refresh();
 }
 
+/** Takes back what was set for one agent: it has what all have again. */
+async function takeBack({ session, ctx }: CommandScene, name: string): Promise<void> {
+  const { connection } = session;
+  if (connection === undefined) throw notJoined();
+  const { peer, preferences } = connection;
+  const key = peerKey(peer.network, name);
+  const before = preferences.deliveries[key];
+  await changeHomeConfig(homeFolder(process.env), (held) => {
+    if (!isJsonObject(held.deliveries)) return held;
+    const { [key]: _former, ...deliveries } = held.deliveries;
+    return { ...held, deliveries };
+  });
+  // What the folder's file says of this agent was not taken back with it.
+  const left = settingsHere(ctx).values.deliveries?.[key];
+  if (left === undefined) delete preferences.deliveries[key];
+  else preferences.deliveries[key] = left;
+  const now = left ?? preferences.delivery;
+  const what = `${now}: ${meanings[now]}`;
+  session.say(
+    left !== undefined
+      ? `Delivery for "${name}" in the network "${peer.network}" is ${what}. The file .pilink.json of this folder says so.`
+      : before === undefined
+        ? `Nothing was set for "${name}" in the network "${peer.network}"; its delivery is that of all, ${what}.`
+        : `Delivery for "${name}" in the network "${peer.network}" is that of all again, ${what}.`,
+  );
+  session.refresh();
+}
+
 /** What a person set for single peers stands above what is now set for all. */
 function describeOverride(connection: Connection | undefined): string {
   const { PILINK_DELIVERY: ofEnvironment } = process.env;
@@ -159,6 +186,14 @@ function isDelivery(word: string): word is Delivery {
   return word === "inject" || word === "turn" || word === "hold";
 }
 
+function whom(wanted: "block" | "default"): PilinkError {
+  const otherwise =
+    wanted === "block"
+      ? "To take no messages at all, leave the network."
+      : "It takes back what was set for one agent; for all, say which delivery they get.";
+  return new PilinkError("bad-argument", `Whom? ${otherwise} Usage: ${deliveryCommand.usage}`);
+}
+
 function notJoined(): PilinkError {
   return new PilinkError(
     "not-joined",
@@ -169,7 +204,7 @@ function notJoined(): PilinkError {
 function unknown(word: string): PilinkError {
   return new PilinkError(
     "bad-argument",
-    `${quoteValue(word)} is none of inject, turn, hold and block. Usage: ${deliveryCommand.usage}`,
+    `${quoteValue(word)} is none of inject, turn, hold, block and default. Usage: ${deliveryCommand.usage}`,
     { value: word },
   );
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { VERSION as piVersion } from "@earendil-works/pi-coding-agent";
-import { brokerStatus, packageVersion } from "../../broker/managed.ts";
+import { brokerStatus, listBrokers, packageVersion } from "../../broker/managed.ts";
 import { examine } from "../../peer/doctor.ts";
 import { checkVersions, describeChecks, worstOf } from "../../peer/report.ts";
 import type { Check } from "../../peer/verdicts.ts";
@@ -35,6 +35,7 @@ export const doctorCommand: Subcommand = {
         const status = await brokerStatus({ home, url });
         return status.running ? status : undefined;
       },
+      listManaged: () => listBrokers(home),
       version: packageVersion(),
       joined: connection && {
         peer: connection.peer,

@@ -1,14 +1,17 @@
-import type { EnterPlan } from "../../peer/entering.ts";
+import type { EnterPlan } from "../../peer/plan.ts";
 import { count, describeFault } from "../../peer/texts.ts";
 import { parseAddress } from "../../protocol/address.ts";
+import { cleanLine } from "../../protocol/clean.ts";
 import { PilinkError } from "../../protocol/errors.ts";
 import { askAccount } from "../account.ts";
 import { type Arguments, parseArguments } from "../arguments.ts";
 import { runAttempt } from "../attempt.ts";
 import type { Subcommand } from "../commands.ts";
 import type { Connection } from "../connection.ts";
-import { type Entered, type EnterRequest, enterWithPreferences, planEntering } from "../entering.ts";
+import { type Entered, type EnterRequest, enterHere, planEntering } from "../entering.ts";
 import { mayCutOff, type Scene } from "./joined.ts";
+
+const aboutCharactersLimit = 500;
 
 const options = { name: "text", role: "text", url: "text", yes: "switch" } as const;
 
@@ -32,8 +35,11 @@ export const joinCommand: Subcommand = {
 export interface Entrance extends EnterRequest {
   /** True where the person has agreed to end a network that this agent hosts. */
   yes: boolean;
-  /** False where no account may be asked for. */
-  mayAsk?: boolean;
+  /**
+   * True where Pi was started with it: no account is asked for, what was made of the words is a warning, because a
+   * script sees nothing of the welcome, and what is wrong is told of Pi's flags.
+   */
+  isStart?: boolean;
   /** Called when the network was entered. */
   onEntered?: (connection: Connection) => Promise<void>;
 }
@@ -61,7 +67,9 @@ function read(
 export async function enter(entrance: Entrance, scene: Scene): Promise<void> {
   const { session, ctx } = scene;
   // Everything that can be wrong with the request is found out before anything is left for it.
-  const plan = planEntering(entrance, { ctx, sessionName: session.sessionName() });
+  const planned = planEntering(entrance, { ctx, sessionName: session.sessionName() });
+  const { isStart = false } = entrance;
+  const plan = isStart ? { ...planned, notes: [], warnings: [...planned.warnings, ...planned.notes] } : planned;
   const former = session.connection?.peer;
   if (session.connection !== undefined) requireAnotherNetwork(session.connection, plan);
   if (!(await mayCutOff(scene, entrance.yes))) return session.say(`Still in the network "${former?.network}".`);
@@ -74,12 +82,7 @@ export async function enter(entrance: Entrance, scene: Scene): Promise<void> {
     waiting.resolve();
   };
   const attempt = runAttempt(session.carried, async (signal) => {
-    const { connection, notes } = await enterWithAccount(
-      plan,
-      onWaiting,
-      signal,
-      entrance.mayAsk === false ? undefined : ctx,
-    );
+    const { connection, notes } = await enterWithAccount(plan, onWaiting, signal, isStart ? undefined : ctx);
     if (signal.aborted) return connection.peer.leave();
     // Only now: a network that could not be entered is no reason to give up the one before.
     if (former !== undefined && session.connection?.peer === former) {
@@ -94,7 +97,12 @@ export async function enter(entrance: Entrance, scene: Scene): Promise<void> {
   });
   // A person should not have to sit out the waiting in the editor: what comes of it is told when it comes.
   await Promise.race([attempt, waiting.promise]);
-  attempt.catch((error: unknown) => session.say(describeFault(error), "error"));
+  attempt.catch((error: unknown) => session.say(isStart ? describeStartFault(error) : describeFault(error), "error"));
+}
+
+/** What a person reads of a start that failed: it names the options of commands, of which Pi has flags. */
+export function describeStartFault(thrown: unknown): string {
+  return describeFault(thrown).replace(/(?<![\w-])--name\b/g, "--pilink-name");
 }
 
 /** Enters; where the broker wants an account and none is set, asks for one and tries once more. */
@@ -105,7 +113,7 @@ async function enterWithAccount(
   ctx: Scene["ctx"] | undefined,
 ): Promise<Entered> {
   try {
-    return await enterWithPreferences(plan, onWaiting, signal);
+    return await enterHere(plan, onWaiting, signal);
   } catch (error) {
     if (ctx === undefined) throw error;
     const { username, url } = plan.settings;
@@ -113,7 +121,7 @@ async function enterWithAccount(
     const isSet = username !== undefined || address?.username !== undefined;
     const account = await askAccount(ctx, error, isSet, address?.url ?? "of this home");
     if (account === undefined) throw error;
-    return enterWithPreferences({ ...plan, settings: { ...plan.settings, ...account } }, onWaiting, signal);
+    return enterHere({ ...plan, settings: { ...plan.settings, ...account } }, onWaiting, signal);
   }
 }
 
@@ -137,14 +145,17 @@ function welcome(connection: Connection): string[] {
   if (peer.kind === "member") {
     return [
       `Joined the network "${peer.network}" as "${peer.name}". ${describeCompany(connection)}`,
-      ...(peer.about === undefined ? [] : [`It is about: ${peer.about}`]),
+      // On one line: a host must not add lines that look like ours.
+      ...(peer.about === undefined ? [] : [`It is about: ${cleanLine(peer.about, aboutCharactersLimit)}`]),
     ];
   }
   const watching = watchLine(connection);
+  // What is to be pasted has a line of its own, which breaks in no terminal of usual width.
   return [
     `Created the network "${peer.network}"; this agent is its host, "${peer.name}".`,
-    `Another agent joins it with: ${joinLine(connection)}`,
-    ...(watching === undefined ? [] : [`Watch the traffic with: ${watching}`]),
+    "Another agent joins it with:",
+    joinLine(connection),
+    ...(watching === undefined ? [] : ["Watch the traffic with:", watching]),
   ];
 }
 

@@ -23,6 +23,8 @@ export const goCommand: Subcommand = {
     const named = typed === undefined ? undefined : findMessage(peer.inbox(), typed).id;
     const entries = session.go(peer, named);
     if (entries.length === 0) return session.say(`No message waits in the network "${peer.network}".`);
+    // A terminal shows the line of the request, as soon as the model has it.
+    if (ctx.mode === "tui" && !isBusy) return;
     const when = isBusy ? "The model is busy; when it is done it is given" : "The model is given";
     session.say(
       `${when} ${count(entries.length, "message")} from ${describeSenders(entries)} (network "${peer.network}").`,

@@ -104,5 +104,6 @@ function describeMessage(entry: InboxEntry): string {
   const { id, atMs, body, state } = entry;
   const marks =
     state === "seen" || state === "replied" ? ` (${state === "seen" ? "read by the model" : "answered"})` : "";
-  return `  ${describeTime(atMs)} ${describeSenders([entry])}${marks}: ${cleanLine(bodyText(body), lineCharactersLimit)}  [${id}]`;
+  // The id has a line of its own: behind a text it breaks in two.
+  return `  ${describeTime(atMs)} ${describeSenders([entry])}${marks}: ${cleanLine(bodyText(body), lineCharactersLimit)}\n    [${id}]`;
 }

@@ -1,6 +1,7 @@
 import type { ExtensionContext } from "@earendil-works/pi-coding-agent";
 import { PilinkError } from "../../protocol/errors.ts";
 import type { Connection } from "../connection.ts";
+import { isAgreed } from "../question.ts";
 import type { Session } from "../session.ts";
 
 /** A session in which something is entered or left: for a command, or when Pi starts. */
@@ -37,5 +38,10 @@ export async function mayCutOff({ session, ctx }: Scene, yes: boolean): Promise<
   if (peer === undefined || others.length === 0 || yes) return true;
   const consequence = `This agent hosts the network "${peer.network}". Leaving ends it for ${others.join(", ")}.`;
   if (!ctx.hasUI) throw new PilinkError("bad-argument", `${consequence} Add --yes to do it.`);
-  return ctx.ui.confirm(`Leave the network "${peer.network}"?`, consequence);
+  return isAgreed(ctx, {
+    title: `Leave the network "${peer.network}"?`,
+    text: consequence,
+    no: "stay in it",
+    yes: "leave, and end it for them",
+  });
 }

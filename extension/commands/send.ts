@@ -47,8 +47,11 @@ export async function sendAndTell({ session, ctx }: CommandScene, outgoing: Outg
   // A terminal shows the line of the message with what became of it.
   const told = ctx.mode === "tui" ? failed : outcomes;
   if (told.length === 0) return;
+  const lines = told.map(describeOutcome);
   session.say(
-    [`Message in the network "${peer.network}":`, ...told.map((outcome) => `  ${describeOutcome(outcome)}`)].join("\n"),
+    lines.length === 1
+      ? `Message in the network "${peer.network}" to ${lines[0]}`
+      : [`Message in the network "${peer.network}":`, ...lines.map((line) => `  ${line}`)].join("\n"),
     failed.length === 0 ? "info" : failed.length === outcomes.length ? "error" : "warning",
   );
 }

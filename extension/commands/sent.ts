@@ -52,5 +52,6 @@ export const sentCommand: Subcommand = {
 
 function describeSent({ id, to, body, atMs, state, reason }: SentEntry): string {
   const why = reason === undefined ? "" : `: ${cleanLine(reason, 100)}`;
-  return `  ${describeTime(atMs)} to ${to} — ${meanings[state]}${why} — ${cleanLine(bodyText(body), lineCharactersLimit)}  [${id}]`;
+  // The id has a line of its own: behind a text it breaks in two.
+  return `  ${describeTime(atMs)} to ${to} — ${meanings[state]}${why} — ${cleanLine(bodyText(body), lineCharactersLimit)}\n    [${id}]`;
 }

@@ -1,10 +1,11 @@
-import { type BrokerStatus, brokerStatus, startBroker, stopBroker } from "../../broker/managed.ts";
+import { brokerStatus, listBrokers, type RunningBroker, startBroker, stopBroker } from "../../broker/managed.ts";
 import { findNetworks } from "../../peer/networks.ts";
 import { count, describeDuration } from "../../peer/texts.ts";
-import { describeAddress } from "../../protocol/address.ts";
+import { describeAddress, parseAddress } from "../../protocol/address.ts";
 import { isPilinkError, PilinkError, quoteValue } from "../../protocol/errors.ts";
 import { parseArguments } from "../arguments.ts";
 import type { CommandScene, Subcommand } from "../commands.ts";
+import { isAgreed } from "../question.ts";
 import type { Session } from "../session.ts";
 import { settingsHere } from "../settings.ts";
 
@@ -29,7 +30,7 @@ export const serverCommand: Subcommand = {
     const choice = { home, url: values.url };
     if (action === "start") session.say(await start(choice));
     else if (action === "stop") await stop(choice, scene, options.yes === true);
-    else session.say(describe(await brokerStatus(choice), choice));
+    else session.say(await describe(choice, options.url !== undefined, scene));
   },
 };
 
@@ -37,8 +38,6 @@ interface Choice {
   home: string;
   url: string | undefined;
 }
-
-type Running = Extract<BrokerStatus, { running: true }>;
 
 async function start(choice: Choice): Promise<string> {
   const broker = await startBroker(choice);
@@ -55,7 +54,8 @@ async function stop(choice: Choice, { session, ctx }: CommandScene, yes: boolean
     const consequence = await describeConsequence(choice.home, status, session);
     if (consequence !== undefined) {
       if (!ctx.hasUI) throw new PilinkError("bad-argument", `${consequence} Add --yes to do it.`);
-      if (!(await ctx.ui.confirm("Stop the broker?", consequence))) {
+      const question = { title: "Stop the broker?", text: consequence, no: "let it run", yes: "stop it" };
+      if (!(await isAgreed(ctx, question))) {
         return session.say(`The managed broker at ${describeAddress(status.url)} still runs.`);
       }
     }
@@ -69,7 +69,7 @@ async function stop(choice: Choice, { session, ctx }: CommandScene, yes: boolean
 }
 
 /** Whom a stop cuts off, or undefined where it is nobody but this agent. */
-async function describeConsequence(home: string, status: Running, session: Session): Promise<string | undefined> {
+async function describeConsequence(home: string, status: RunningBroker, session: Session): Promise<string | undefined> {
   const { url, report } = status;
   const shown = describeAddress(url);
   if (report === undefined) return `The broker at ${shown} does not answer, so it is not known who is connected to it.`;
@@ -81,9 +81,13 @@ async function describeConsequence(home: string, status: Running, session: Sessi
 }
 
 /** True where this agent is a client of that broker. */
-function isOwn({ connection }: Session, { host, port }: Running): boolean {
+function isOwn({ connection }: Session, broker: RunningBroker): boolean {
   if (connection === undefined || !connection.peer.status().connected) return false;
-  const { hostname, port: ownPort } = new URL(connection.peer.status().url);
+  return isAt(connection.peer.status().url, broker);
+}
+
+function isAt(url: string, { host, port }: RunningBroker): boolean {
+  const { hostname, port: ownPort } = new URL(url);
   return Number(ownPort || 1883) === port && (hostname === host || hostname === "localhost");
 }
 
@@ -99,16 +103,38 @@ async function listNetworks(home: string, url: string): Promise<string[]> {
   }
 }
 
-function describe(status: BrokerStatus, choice: Choice): string {
-  if (!status.running) {
-    return `No managed broker runs${at(choice)}. /pilink create or /pilink server start starts it.`;
+/** The broker at a URL that the person typed, else all that run, each with what it is to this agent. */
+async function describe(choice: Choice, isTyped: boolean, { session }: CommandScene): Promise<string> {
+  const { home, url } = choice;
+  const meant = await brokerStatus(choice);
+  const running = isTyped ? (meant.running ? [meant] : []) : await listBrokers(home);
+  const { peer, broker } = session.connection ?? {};
+  const own = peer === undefined || peer.state === "closed" ? undefined : peer.status().url;
+  const isUsed = (status: RunningBroker) => own !== undefined && isAt(own, status);
+  const lines = running.map((status) => describeRunning(status, isUsed(status), running.length > 1));
+  if (running.length === 0 || (!meant.running && url !== undefined && parseAddress(url).isStartable)) {
+    lines.unshift(`No managed broker runs${at(choice)}. /pilink create or /pilink server start starts it.`);
   }
-  const { url, pid, port, version, report } = status;
+  if (own !== undefined && !isTyped && !running.some(isUsed)) {
+    lines.push(
+      `This agent uses the broker at ${own}, which ${broker?.managed === true ? "does not run" : "is not managed"}.`,
+    );
+  }
+  return lines.join("\n");
+}
+
+function describeRunning(status: RunningBroker, isOwnBroker: boolean, isOneOfMany: boolean): string {
+  const { url, pid, port, version, local, report } = status;
   const details =
     report === undefined
       ? "It does not answer at the moment; /pilink doctor looks closer."
       : `Up for ${describeDuration(report.uptimeMs)}, ${count(report.clients, "client")}, ${Math.round(report.memoryBytes / 1e6)} MB of memory.`;
-  return `The managed broker runs at ${describeAddress(url)} (port ${port}, pid ${pid}, version ${version}). ${details}`;
+  const marks = [
+    ...(isOneOfMany && local ? ["the one that is used where no other is named"] : []),
+    ...(isOneOfMany && isOwnBroker ? ["this agent uses it"] : []),
+  ];
+  const which = marks.length === 0 ? "" : ` (${marks.join("; ")})`;
+  return `${isOneOfMany ? "A" : "The"} managed broker runs at ${describeAddress(url)} (port ${port}, pid ${pid}, version ${version}). ${details}${which}`;
 }
 
 function at({ url }: Choice): string {

@@ -8,7 +8,7 @@ import { parseArguments } from "../arguments.ts";
 import { isEntering } from "../attempt.ts";
 import type { Subcommand } from "../commands.ts";
 import type { Connection } from "../connection.ts";
-import { isUnseen } from "../reading.ts";
+import { isPending, isUnread } from "../reading.ts";
 
 /** `/pilink status` */
 export const statusCommand: Subcommand = {
@@ -40,12 +40,10 @@ export function describeStatus({ peer, broker, preferences }: Connection, versio
   const status = peer.status();
   const { network, name, kind, host, state, url } = status;
   const entries = peer.inbox();
-  const unseen = entries.filter(isUnseen).length;
-  const held = entries.filter(
-    (entry) =>
-      entry.state === "unread" &&
-      entry.attention !== "cleared" &&
-      decide(preferences, network, entry).delivery === "hold",
+  const unread = entries.filter(isUnread).length;
+  const pending = entries.filter(isPending);
+  const held = pending.filter(
+    (entry) => entry.state === "unread" && decide(preferences, network, entry).delivery === "hold",
   ).length;
   const rejected = Object.entries(status.rejected).map(([reason, number]) => `${number} × ${reason}`);
   const link = status.connected ? "connected" : state === "closed" ? "disconnected" : "not connected, trying again";
@@ -55,17 +53,17 @@ export function describeStatus({ peer, broker, preferences }: Connection, versio
     `Network "${network}": ${state}. Host: ${host}${kind === "host" ? " (this agent)" : ""}.`,
     ...(peer.about === undefined ? [] : [`About: ${cleanLine(peer.about, 200)}`]),
     `This agent: ${name}, ${kind}${since === undefined ? "" : `, since ${describeTime(since)}`}.${state === "closed" ? "" : ` ${count(peer.roster().length, "agent")} here.`}`,
-    `Broker: ${url} (${broker.managed ? "managed" : "external"}), ${describeVersion(version)}.`,
+    `Broker: ${url} (${broker.managed ? "managed" : "external"}), ${describeVersion(version, status.connected)}.`,
     `Connection: ${connectionKind(url)}, ${link}.`,
     `Delivery: ${preferences.delivery}${others === 0 ? "" : `, another one for ${count(others, "agent")} (/pilink delivery)`}. The model's messages ${preferences.confirm ? "are shown to you first" : "go without a question"}.`,
-    `Messages: ${unseen} that the model has not read${unseen === 0 ? "" : " (/pilink go)"}, ${status.unread} not yet in a session, ${held} of them held, ${status.waiting} on their way to others.`,
+    `Messages: ${unread} unread${unread === 0 ? "" : " (/pilink inbox)"}, ${pending.length} that the model has not read${pending.length === 0 ? "" : " (/pilink go)"}, ${held} of them held, ${status.waiting} on their way to others.`,
     ...(rejected.length === 0 ? [] : [`Rejected payloads: ${rejected.join(", ")} (/pilink doctor).`]),
   ];
 }
 
 /** Some brokers tell their name as well. */
-function describeVersion(version: string | undefined): string {
-  if (version === undefined) return "version not told";
+function describeVersion(version: string | undefined, isConnected: boolean): string {
+  if (version === undefined) return isConnected ? "version not told" : "not reached at the moment";
   const shown = cleanLine(version, 60);
   return /^v?\d/.test(shown) ? `version ${shown}` : shown;
 }

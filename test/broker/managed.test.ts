@@ -15,6 +15,7 @@ import {
   type EnsuredBroker,
   type EnsureOptions,
   ensureBroker,
+  listBrokers,
   startBroker,
   stopBroker,
 } from "../../broker/managed.ts";
@@ -244,6 +245,64 @@ describe("the local broker", () => {
     process.kill(pidOf(again), "SIGKILL");
     await eventually(async () => !(await isAlive(pidOf(again))));
     expect(await scene.ensure({ purpose: "reconnect" })).toMatchObject({ port: first.port, started: true });
+  });
+
+  it("is not started for a join where none of ours has been, by its URL or as the home's own", async () => {
+    const scene = await makeScene();
+    const url = `mqtt://127.0.0.1:${await freePort()}`;
+    await expect(scene.ensure({ purpose: "join", url })).rejects.toMatchObject({
+      code: "broker-unreachable",
+      message: expect.stringMatching(
+        /^Nothing listens at mqtt:\/\/127\.0\.0\.1:\d+: no broker runs there\. Check the port;/,
+      ),
+    });
+    await expect(scene.ensure({ purpose: "join" })).rejects.toMatchObject({
+      code: "broker-unreachable",
+      message: expect.stringContaining("No managed broker runs here"),
+    });
+    const stranger = await startStranger();
+    await expect(scene.ensure({ purpose: "join", defaultPort: stranger.port })).rejects.toMatchObject({
+      message: expect.stringContaining(`mqtt://127.0.0.1:${stranger.port}`),
+    });
+    expect(await scene.ensure({ purpose: "join", url: stranger.url })).toMatchObject({
+      managed: false,
+      started: false,
+    });
+    expect(await scene.brokers()).toBe(0);
+    expect(await scene.ensure({ url })).toMatchObject({ url, started: true });
+    expect(await scene.ensure({ purpose: "join", url })).toMatchObject({ url, started: false });
+    expect(await scene.ensure({ purpose: "join" })).toMatchObject({ url, started: false });
+  });
+
+  it.each([false, true])(
+    "is started again for a join when it died, not when it was stopped (by its URL: %s)",
+    async (byUrl) => {
+      const scene = await makeScene();
+      const first = await scene.ensure();
+      const choice = { purpose: "join" as const, ...(byUrl ? { url: first.url } : {}) };
+      process.kill(pidOf(first), "SIGKILL");
+      await eventually(async () => !(await isAlive(pidOf(first))));
+      expect(await scene.ensure(choice)).toMatchObject({ port: first.port, started: true });
+      await stopBroker({ home: scene.home });
+      await expect(scene.ensure(choice)).rejects.toMatchObject({ code: "broker-stopped" });
+      expect(await scene.brokers()).toBe(0);
+    },
+  );
+
+  it("is listed with those that run at other addresses, the home's own first", async () => {
+    const scene = await makeScene();
+    expect(await listBrokers(scene.home)).toEqual([]);
+    const own = await scene.ensure();
+    const other = await scene.ensure({ url: `mqtt://127.0.0.1:${await freePort()}` });
+    const dead = await scene.ensure({ url: `mqtt://127.0.0.1:${await freePort()}` });
+    process.kill(pidOf(dead), "SIGKILL");
+    await eventually(async () => !(await isAlive(pidOf(dead))));
+    const listed = await listBrokers(scene.home);
+    expect(listed.map(({ pid, local }) => [pid, local])).toEqual([
+      [own.pid, true],
+      [other.pid, false],
+    ]);
+    expect(listed[1]).toMatchObject({ url: other.url, report: { clients: 0 } });
   });
 
   it("stays stopped also where it was dead already when it was stopped", async () => {

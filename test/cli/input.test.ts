@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { freePort } from "../support/network.ts";
 import { useShell } from "./shell.ts";
 
 const shell = useShell();
@@ -123,6 +124,22 @@ describe("a command line", { timeout: 120_000 }, () => {
     const unreachable = await shell.run(["networks", "--url", "ws://127.0.0.1:1"]);
     expect(unreachable).toMatchObject({ code: 6, stdout: "" });
     expect(unreachable.stderr).toContain("ws://127.0.0.1:1");
+    const url = `mqtt://127.0.0.1:${await freePort()}`;
+    for (const words of [["--background"], ["--url", url], ["--create", "--url", "ws://127.0.0.1:1"]]) {
+      expect(await shell.run(["join", "lab", ...words], { env: { PILINK_URL: url } })).toMatchObject({ code: 6 });
+    }
+    const mistyped = await shell.run(["join", "lab", "--url", url]);
+    expect(mistyped.stderr).toContain(
+      `Nothing listens at ${url}: no broker runs there. Check the port; pilink join --create would start one there.`,
+    );
+    const changed = await shell.run(["join", "My Lab", "--url", url]);
+    expect(changed.stderr).toContain('"My Lab" was made into the network name "my-lab".');
+    const own = await shell.run(["join", "lab", "--url", "local"]);
+    expect(own).toMatchObject({ code: 6 });
+    expect(own.stderr).toMatch(
+      /No managed broker runs here.* pilink join <network> --create --background starts both\./,
+    );
+    expect(await shell.run(["broker", "status", "--url", url])).toMatchObject({ code: 6 });
   });
 
   it("says what is wrong with a configuration, and shows no password", async () => {

@@ -142,6 +142,22 @@ describe("listen --json", { timeout: 120_000 }, () => {
     expect(ended.json.at(-1)).toMatchObject({ event: "closed", reason: expect.any(String) });
   });
 
+  it("tells that a peer which was killed is back, and not that it left and joined", async () => {
+    await host();
+    const listener = await listen();
+    const killed = shell.start(["listen", network, "--name", "other", "--json", "--no-input"]);
+    await killed.line({ event: "ready" });
+    await listener.line({ event: "joined", name: "other" });
+    killed.child.kill("SIGKILL");
+    await listener.line({ event: "lost", name: "other" });
+    const again = shell.start(["listen", network, "--name", "other", "--json", "--no-input"]);
+    await listener.line({ event: "returned", name: "other" });
+    again.child.kill("SIGTERM");
+    await listener.line({ event: "departed", name: "other" });
+    const told = listener.json().flatMap(({ event, name }) => (name === "other" ? [event] : []));
+    expect(told).toEqual(["joined", "lost", "returned", "departed"]);
+  });
+
   it("tells of a name that is taken, and of a network that is not there", async () => {
     await host();
     await listen();

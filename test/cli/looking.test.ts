@@ -41,6 +41,26 @@ describe("broker", { timeout: 60_000 }, () => {
     expect(await shell.run(["broker", "status", "--port", port])).toMatchObject({ code: 6 });
   });
 
+  it("tells of each that runs, and of one where that is named", async () => {
+    const ports = [String(await freePort()), String(await freePort())];
+    for (const port of ports) await shell.does(["broker", "--port", port]);
+    const env = { PILINK_URL: "" };
+    const { json } = await shell.does(["broker", "status", "--json"], { env });
+    expect(json.map(({ port }) => port)).toEqual(expect.arrayContaining(ports.map(Number)));
+    expect(json.filter(({ local }) => local)).toHaveLength(1);
+    const { stdout } = await shell.does(["broker", "status"], { env });
+    expect(stdout.match(/A managed broker runs at/g)).toHaveLength(json.length);
+    expect(stdout.match(/used where no other is named/g)).toHaveLength(1);
+    const unused = `mqtt://127.0.0.1:${await freePort()}`;
+    const other = await shell.run(["broker", "status", "--json"], { env: { PILINK_URL: unused } });
+    expect(other.code).toBe(6);
+    expect(other.json.map(({ pid }) => pid)).toEqual(json.map(({ pid }) => pid));
+    expect(other.stderr).toContain(`${unused}, does not run.`);
+    const one = await shell.does(["broker", "status", "--port", ports[1] ?? "", "--json"]);
+    expect(one.json).toMatchObject([{ port: Number(ports[1]) }]);
+    for (const port of ports) await shell.does(["broker", "stop", "--port", port]);
+  });
+
   it("listens everywhere only when it is told to, and says what that means", async () => {
     const port = String(await freePort());
     const started = await shell.does(["broker", "--port", port, "--host", "0.0.0.0", "--json"]);

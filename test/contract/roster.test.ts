@@ -22,7 +22,7 @@ describeOnBrokers("the roster", ({ broker }) => {
     const prod = await stage.join("prod", { url, home: await stage.otherHome() });
     await eventually(() => stateOf(dev, "prod") === "online");
     proxy.drop();
-    await dev.until(({ name, value }) => name === "joined" && value.presence.conn > 1);
+    await dev.until(({ name, value }) => name === "returned" && value.presence.conn > 1);
     const held = dev.peer.roster().find(({ name }) => name === "prod")?.presence;
     const lostBefore = dev.count("lost");
     const before = raw.received.length;

@@ -161,6 +161,7 @@ function watch(peer: Peer): Player {
   const { events } = peer;
   events.on("message", (value) => note({ name: "message", value }));
   events.on("joined", (value) => note({ name: "joined", value }));
+  events.on("returned", (value) => note({ name: "returned", value }));
   events.on("departed", (value) => note({ name: "departed", value }));
   events.on("lost", (value) => note({ name: "lost", value }));
   events.on("suspended", (value) => note({ name: "suspended", value }));

@@ -54,7 +54,12 @@ describe("/pilink config", () => {
       username: "geheim-3",
       networks: { t: { network: "team", url: "mqtts://geheim-4:geheim-5@broker.example" } },
       urls: { office: "mqtt://geheim-6@192.168.1.20" },
-      folders: { [pi.cwd]: { name: "remembered", network: "team" } },
+      folders: {
+        [pi.cwd]: { name: "remembered", network: "team" },
+        ...Object.fromEntries(
+          Array.from({ length: 7 }, (_, index) => [`/work/${index}`, { network: `n-${index}`, url: "local" }]),
+        ),
+      },
     };
     await writeFile(homeFile, JSON.stringify(held));
     await writeFile(joinPath(pi.cwd, ".pilink.json"), '{"closingMs": 1000, "role": "from the folder"}');
@@ -71,6 +76,9 @@ describe("/pilink config", () => {
       expect(message).toContain("Alias of a broker: office = mqtt://192.168.1.20");
       expect(message).toContain("Alias of a network: t = team on mqtts://broker.example");
       expect(message).toContain("Remembered of this folder, in the home's file: network team, name remembered");
+      expect(message).toContain("Remembered of /work/0, in the home's file: network n-0, url local");
+      expect(message).toContain("Remembered of /work/4, in the home's file: network n-4");
+      expect(message).toContain("Remembered of 2 more folders, in the home's file.");
       expect(message).not.toMatch(/not there/);
       expect(JSON.stringify(pi.records)).not.toContain("geheim");
     } finally {

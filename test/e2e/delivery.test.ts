@@ -1,3 +1,5 @@
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join as joinPath } from "node:path";
 import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import type { ModelReply, ModelRequest } from "../support/scripted-model.ts";
@@ -91,7 +93,7 @@ describe("delivery", () => {
     await prod.waitForStatus("pilink", (text) => text?.includes("2 unread") === true);
     expect(bodiesIn(await stage.ask(prod, "anything new?"))).not.toContain("please read one");
     const inbox = await type(prod, "/pilink inbox", "2 unread messages");
-    expect(inbox.message).toMatch(/please read one {2}\[[\w-]+\]\n.*please read two/);
+    expect(inbox.message).toMatch(/please read one\n {4}\[[\w-]+\]\n.*please read two/);
     await prod.waitForStatus("pilink", (text) => text?.includes("unread") === false);
     await type(prod, "/pilink go", "2 messages from dev");
     await prod.settled();
@@ -116,6 +118,27 @@ describe("delivery", () => {
     expect(JSON.stringify(await prod.messages())).not.toContain("let me in");
   });
 
+  test("default: takes back what was set for one agent", async () => {
+    const { dev, prod } = await stage.pair("lab");
+    const file = joinPath(stage.broker().home, "config.json");
+    const saved = async () => JSON.parse(await readFile(file, "utf8")).deliveries?.["lab/dev"];
+    await type(prod, "/pilink delivery block dev", "block now");
+    await type(dev, "/pilink send prod let me in", /prod: denied/);
+    expect(await saved()).toBe("block");
+    const back = await type(prod, "/pilink delivery default dev", "is that of all again, inject");
+    expect(back.message).toContain("messages appear in the session");
+    expect(await saved()).toBeUndefined();
+    await send(dev, "prod", "and now?");
+    await injected(prod, "and now?");
+    await type(prod, "/pilink delivery default dev", 'Nothing was set for "dev"');
+    expect((await type(prod, "/pilink delivery", "Delivery in")).message).not.toContain("dev");
+    // What the folder says was not set by a command, and is not taken back by one.
+    await writeFile(joinPath(prod.cwd, ".pilink.json"), '{"deliveries":{"lab/dev":"hold"}}');
+    await type(prod, "/pilink delivery turn dev", "turn now");
+    await type(prod, "/pilink delivery default dev", /is hold: .*\.pilink\.json/);
+    await rm(joinPath(prod.cwd, ".pilink.json"));
+  });
+
   test("is saved, said, and refused with the reason where it is misspelt", async () => {
     const dev = await stage.start("dev");
     await type(dev, "/pilink delivery hold", "Delivery is hold now");
@@ -127,8 +150,9 @@ describe("delivery", () => {
     expect(told.message).toContain("prod: hold");
     await type(again, "/pilink auto on", "Delivery is inject now");
     for (const [line, message] of [
-      ["/pilink delivery later", "none of inject, turn, hold and block"],
+      ["/pilink delivery later", "none of inject, turn, hold, block and default"],
       ["/pilink delivery block", "Whom?"],
+      ["/pilink delivery default", "Whom?"],
       ["/pilink delivery hold a b", "is too much"],
       ["/pilink auto maybe", "none of on, off and turn"],
       ["/pilink confirm perhaps", "neither on nor off"],
@@ -174,8 +198,9 @@ describe("agents that always answer", () => {
       const dialogs = pis.flatMap((pi) => pi.dialogs);
       expect(dialogs).toHaveLength(1);
       expect(dialogs[0]).toMatchObject({
-        method: "confirm",
-        message: expect.stringContaining("passed messages on 9 times"),
+        method: "select",
+        title: expect.stringContaining("passed messages on 9 times"),
+        options: ["No, do not send it", "Yes, send it"],
       });
       const sends = names.reduce((sum, name) => sum + framesIn(stage.requests(name).at(-1) ?? expect.fail()).length, 0);
       expect(sends).toBe(9);
@@ -202,8 +227,7 @@ describe("what a model sends", () => {
     sendFrom("dev", "may I?");
     dev.answerDialog(() => false);
     await dev.promptAndSettle("ask prod");
-    expect(dev.dialogs.at(-1)).toMatchObject({ title: 'Let the model send this to "prod"?' });
-    expect(dev.dialogs.at(-1)?.message).toContain("may I?");
+    expect(dev.dialogs.at(-1)?.title).toMatch(/^Let the model send this to "prod"\?\n[\s\S]*may I\?$/);
     expect(resultOf("dev")).toContain("did not let this message");
     dev.answerDialog(() => true);
     await dev.promptAndSettle("ask prod again");
@@ -224,7 +248,7 @@ describe("what a model sends", () => {
     await type(dev, "/pilink confirm on", "is shown to you first");
     sendFrom("dev", "let me wait");
     await dev.prompt("ask prod");
-    const dialog = await dev.waitForEvent((record) => record.method === "confirm");
+    const dialog = await dev.waitForEvent((record) => record.method === "select");
     await eventually(async () =>
       (await type(prod, "/pilink agents", "2 agents")).message.includes("waiting for its user"),
     );
@@ -239,7 +263,9 @@ describe("what a model sends", () => {
     sendFrom("dev", `deploy with ${"glpat"}-${"a1B2c3D4".repeat(3)}`);
     dev.answerDialog(() => false);
     await dev.promptAndSettle("tell prod how");
-    expect(dev.dialogs.at(-1)?.message).toContain("GitLab");
+    expect(dev.dialogs.at(-1)?.title).toContain("GitLab");
+    // Enter alone lets nothing go.
+    expect(dev.dialogs.at(-1)?.options?.[0]).toBe("No, do not send it");
     expect(resultOf("dev")).toContain("did not let this message");
   });
 
@@ -276,7 +302,9 @@ describe("the inbox and what was sent", () => {
     expect((await type(prod, "/pilink inbox nothing-like-it", "No message in the inbox has the id")).type).toBe(
       "error",
     );
-    await type(prod, `/pilink reply ${first} the first one`, /dev: received/);
+    const mistyped = await type(prod, "/pilink reply YC0RDjNYt9xAARgd4eOIab the first one", "Nothing was sent.");
+    expect(mistyped).toMatchObject({ type: "error", message: expect.stringContaining("/pilink inbox all lists them") });
+    await type(prod, `/pilink reply ${first.slice(0, 10)} the first one`, /dev: received/);
     const answer = await injected(dev, "the first one");
     expect(answer.message).toMatchObject({ details: { re: first } });
     await type(prod, "/pilink reply the last one", /dev: received/);
@@ -287,7 +315,7 @@ describe("the inbox and what was sent", () => {
     await send(dev, "prod", "to be cleared");
     await type(prod, "/pilink inbox clear", "Cleared 1 message from dev");
     expect((await type(prod, "/pilink go", "No message waits")).type).toBe("info");
-    const cleared = /to be cleared {2}\[([\w-]+)\]/.exec(
+    const cleared = /to be cleared\n {4}\[([\w-]+)\]/.exec(
       (await type(prod, "/pilink inbox all", "Before:")).message,
     )?.[1];
     await type(prod, `/pilink go ${cleared}`, "1 message from dev");
@@ -319,6 +347,7 @@ describe("the inbox and what was sent", () => {
     );
     await type(prod, "/pilink reply", /dev: received/);
     await injected(dev, "that one");
+    expect(prod.dialogs.at(-1)).toMatchObject({ method: "editor", title: "Answer to dev: “which one?”" });
     prod.answerDialog(() => null);
     expect((await type(prod, "/pilink reply", "Nothing was sent.")).type).toBe("info");
   });

@@ -42,11 +42,15 @@ describe("what is killed or frozen", () => {
     expect(queued.message).toContain("do not send again, it will be delivered");
     expect((await type(dev, "/pilink status", "1 on their way")).message).toContain('"lab": active');
 
+    const since = dev.mark();
     const again = await stage.start("prod");
     await join(again, "lab");
+    await dev.nextNotification('"prod" is back in the network "lab".', { since });
     await injected(again, "while you were away");
     await send(dev, "prod", "now you are back");
     await injected(again, "now you are back");
+    const said = dev.records.slice(since).map(({ message }) => String(message));
+    expect(said.filter((text) => /left the network|joined the network/.test(text))).toEqual([]);
     expect(bodiesIn(await stage.ask(again, "what came?"))).toEqual(["while you were away", "now you are back"]);
     expect((await type(dev, "/pilink status", "0 on their way")).type).toBe("info");
   });
@@ -96,12 +100,16 @@ describe("a host that is stopped for a while", () => {
     expect(refused).toMatchObject({ type: "error" });
     expect(refused.message).toMatch(/Nothing was sent: .*host is offline \("dev" of the network "lab"\)/);
     await prod.waitForStatus("pilink", (text) => text?.includes("suspended") ?? false);
+    const since = prod.mark();
     dev.signal("SIGCONT");
     expect((await prod.nextNotification("is back")).message).toContain('"dev"');
     await send(prod, "dev", "welcome back");
     await injected(dev, "welcome back");
     await send(dev, "prod", "what did I miss?");
     await injected(prod, "what did I miss?");
+    const said = prod.records.slice(since).map(({ message }) => String(message));
+    expect(said.filter((text) => text.includes("is back"))).toHaveLength(1);
+    expect(said.filter((text) => text.includes("joined the network"))).toEqual([]);
   });
 });
 

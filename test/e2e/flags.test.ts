@@ -63,6 +63,11 @@ describe("--pilink", () => {
     const prod = await stage.start("prod", { args: flags("lab"), env: { PILINK_URL: "mqtt://broker.invalid" } });
     expect((await prod.nextNotification("broker.invalid")).type).toBe("error");
     await stage.ask(prod, "hello");
+    const folded = await stage.start("folded", { args: flags("we ird", "My Name") });
+    expect((await folded.nextNotification('"we ird" was made into the network name "we-ird"')).type).toBe("warning");
+    const { message } = await folded.nextNotification('Created the network "we-ird"');
+    expect(message).not.toContain("was made into");
+    await folded.nextNotification('"My Name" was made into the name "my-name"');
     const nameless = await stage.start("nameless", { args: ["--pilink-name", "x"] });
     expect((await nameless.nextNotification("--pilink-name says nothing without --pilink")).type).toBe("warning");
   });
@@ -97,8 +102,12 @@ describe("--pilink with `pi -p`", () => {
     expect(run).toMatchObject({ code: 0, stdout: "ok\n" });
     expect(run.stderr).toMatch(/^pilink: .*broker\.invalid.*\n$/);
     expect((await runPiOnce(printing("lost", flags("la/b")), ["hello"])).stderr).toMatch(/^pilink: "la\/b" is no/);
+    const folded = await runPiOnce(printing("lost", flags("we ird")), ["hello"]);
+    expect(folded.stderr).toBe('pilink: "we ird" was made into the network name "we-ird".\n');
     const host = await stage.start("host");
     await create(host, "frozen");
+    const taken = await runPiOnce(printing("lost", flags("frozen", "host")), ["hello"]);
+    expect(taken.stderr).toMatch(/for example --pilink-name host-2\.\n$/);
     host.signal("SIGSTOP");
     const silent = await runPiOnce(printing("lost", flags("frozen")), ["hello"]);
     host.signal("SIGCONT");
@@ -187,8 +196,10 @@ describe("what a network is about", () => {
     expect(told(allText(await stage.ask(dev, "the host wrote it")))).toBe(0);
 
     await type(dev, "/pilink leave --yes", "has left");
-    await create(dev, "lab", '--about "another try"');
-    await join(prod, "lab");
+    await create(dev, "lab", '--about "another try\nCreated the network lab."');
+    // What the host says stands on one line: it cannot look like a line of the welcome.
+    const { message } = await join(prod, "lab");
+    expect(message.split("\n").slice(1)).toEqual(["It is about: another try Created the network lab."]);
     expect(allText(await stage.ask(prod, "the next instance"))).toContain("another try");
   });
 });

@@ -90,7 +90,7 @@ describe("what a person types wrong", () => {
 
   for (const [line, expected] of [
     ["/pilink send prod to myself", /prod.*(itself|yourself|own|this agent)/],
-    ["/pilink send nobody hello", /"nobody".*"lab"/s],
+    ["/pilink send nobody hello", /^Message in the network "lab" to nobody: refused\. .*"nobody"/],
     ["/pilink send UP/DOWN hello", /UP\/DOWN/],
     ["/pilink send _all hello", /_all/],
     [`/pilink send dev ${"x".repeat(2 ** 20 + 1)}`, /1,?048,?577.*1,?048,?576|1 MiB/],

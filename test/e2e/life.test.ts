@@ -115,9 +115,9 @@ describe("an orderly end", () => {
     dev.answerDialog(() => true);
     await type(dev, "/pilink leave", 'left the network "lab"');
     expect(dev.dialogs).toHaveLength(3);
-    for (const { title, message } of dev.dialogs) {
-      expect(title).toContain('"lab"');
-      expect(message).toContain("Leaving ends it for prod");
+    for (const { title, options } of dev.dialogs) {
+      expect(title).toMatch(/^Leave the network "lab"\?\n.*Leaving ends it for prod/);
+      expect(options).toEqual(["No, stay in it", "Yes, leave, and end it for them"]);
     }
     await prod.nextNotification("This network is no longer available.");
 

@@ -22,9 +22,10 @@ describe("/pilink status", () => {
     expect(message).toMatch(new RegExp(`Broker: ${stage.url()} \\(managed\\), version \\d+\\.\\d+\\.\\d+\\.`));
     expect(message).toContain("Connection: local, connected.");
     expect(message).toContain("Delivery: inject. The model's messages go without a question.");
-    expect(message).toMatch(
-      /1 that the model has not read \(\/pilink go\), 0 not yet in a session, 0 of them held, 0 on/,
+    expect(message).toContain(
+      "Messages: 1 unread (/pilink inbox), 1 that the model has not read (/pilink go), 0 of them held, 0 on",
     );
+    await prod.waitForStatus("pilink", (text) => text?.endsWith("1 unread") ?? false);
 
     await type(prod, "/pilink delivery hold dev", "hold now");
     await type(prod, "/pilink confirm on", "From now on");
@@ -32,7 +33,11 @@ describe("/pilink status", () => {
     const held = await type(prod, "/pilink status", "Network");
     expect(held.message).toContain("Delivery: inject, another one for 1 agent (/pilink delivery).");
     expect(held.message).toContain("are shown to you first");
-    expect(held.message).toMatch(/2 that the model has not read.*1 not yet in a session, 1 of them held/);
+    expect(held.message).toMatch(/: 2 unread .*, 2 that the model has not read.*, 1 of them held/);
+    await type(prod, "/pilink inbox", "2 unread messages");
+    const read = await type(prod, "/pilink status", "Network");
+    expect(read.message).toMatch(/: 0 unread, 2 that the model has not read.*, 1 of them held/);
+    await prod.waitForStatus("pilink", (text) => text?.endsWith("2 agents") ?? false);
     await prod.kill();
     await dev.nextNotification("has lost its connection");
     await type(dev, "/pilink send prod later", "queued");
@@ -78,6 +83,18 @@ describe("/pilink agents", () => {
     await dev.nextNotification("has lost its connection");
     expect(await agents()).toMatch(/ {2}prod \(offline, may return\)\n {4}suspended\n/);
     await type(dev, "/pilink agents all", '"all" is too much');
+  });
+
+  test("shows who was there last once the network is closed", async () => {
+    const { dev, prod } = await stage.pair("gone");
+    await dev.kill();
+    await prod.nextNotification("This network is no longer available.");
+    const { message, type: kind } = await type(prod, "/pilink agents", '"gone"');
+    expect(kind).toBe("warning");
+    expect(message).toMatch(/^The network "gone" is closed: .* 2 agents were there last:\n {2}dev \(host\)\n/);
+    expect(message).toMatch(/\n {2}prod \(this agent\)\n/);
+    expect(message).toContain("/pilink setup");
+    expect(message).not.toMatch(/may return|suspended|idle/);
   });
 });
 

@@ -79,7 +79,11 @@ describe.skipIf(!isPossible && !required)(isPossible ? title : `${title} (skippe
 
     it("keeps the line that another agent joins with, when one joins", async () => {
       await shows(dev, `"prod" (reviewer) joined the network "${network}".`);
-      expect(flat(dev)).toContain(`Another agent joins it with: /pilink join ${network}`);
+      // A line to paste has nothing beside it, and is broken in no terminal of usual width.
+      expect(dev.screen()).toMatch(
+        /^ Another agent joins it with:\n \/pilink join lab-[^:]*:\/\/[^:]*:\d+\n Watch the traffic with:\n/m,
+      );
+      if (columns >= 80) expect(dev.screen()).toMatch(/^ mosquitto_sub .* -v -t 'pilink\/lab-80\/#'$/m);
     });
 
     it("draws a message with its sender, and moves the ticks of its line until it was read and answered", async () => {
@@ -92,6 +96,8 @@ describe.skipIf(!isPossible && !required)(isPossible ? title : `${title} (skippe
       const reply = model.hold("prod");
       prod.enter("/pilink go");
       const request = await reply.request;
+      await shows(prod, "→ the model is asked to act on 1 message from dev");
+      expect(flat(prod)).not.toContain("The model is given");
       // The request alone is no proof that the model has read it.
       expect(dev.screen()).not.toContain("read by its model");
       reply.release({ text: "Let me see." });
@@ -134,6 +140,39 @@ describe.skipIf(!isPossible && !required)(isPossible ? title : `${title} (skippe
       await qa.stop();
       await shows(dev, `"qa" left the network "${network}".`);
     });
+  });
+
+  it.each(looks)("keeps every answer, and breaks no id, at $columns columns in the $theme theme", async (look) => {
+    const network = `kept-${look.columns}`;
+    const pi = await start("keeper", { ...look, rows: 120 });
+    const friend = await startPi({ home, name: "friend", model, modelId: "friend", env: { PILINK_URL: url } });
+    pi.enter(`/pilink create ${network} --name keeper`);
+    await shows(pi, `Created the network "${network}"`);
+    await friend.prompt(`/pilink join ${network} --name friend`);
+    await friend.prompt("/pilink send keeper Can you look at the diff of the login fix, and at its tests?");
+    await untilFooter(pi, "2 agents · 1 unread");
+    const answers = [
+      ["/pilink agents", `2 agents in the network "${network}":`],
+      ["/pilink inbox", `1 unread message for "keeper"`],
+      ["/pilink status", `Network "${network}": active.`],
+      ["/pilink config", "Home's file:"],
+      ["/pilink help send", "/pilink send [<peer>[,<peer>…]|all] [<text>]"],
+    ] as const;
+    for (const [line, answer] of answers) {
+      pi.enter(line);
+      await shows(pi, answer);
+    }
+    for (const [, answer] of answers) expect(flat(pi)).toContain(answer);
+    expect(pi.screen()).toMatch(/^ +\[[0-9A-Za-z]{22}\]$/m);
+
+    // Enter alone ends nothing for anybody.
+    pi.enter("/pilink leave");
+    await pi.untilShown(/→ No, stay in it/, shownMs);
+    pi.enter("");
+    await shows(pi, `Still in the network "${network}"`);
+    await friend.stop();
+    pi.enter("/quit");
+    pi.close();
   });
 
   describe.each(looks)("the footer at $columns columns in the $theme theme", ({ columns, theme }) => {
@@ -181,6 +220,21 @@ describe.skipIf(!isPossible && !required)(isPossible ? title : `${title} (skippe
     });
   });
 
+  it("says in the footer how many are there and how much is unread, however narrow the terminal gets", async () => {
+    const pi = await start("wide", { columns: 80 });
+    const friend = await startPi({ home, name: "friend", model, modelId: "friend", env: { PILINK_URL: url } });
+    pi.enter("/pilink create a-network-with-a-name --name an-agent-with-one");
+    await untilFooter(pi, "a-network-with-a-name · an-agent-with-one · 1 agent");
+    await friend.prompt("/pilink join a-network-with-a-name --name friend");
+    await friend.prompt("/pilink send an-agent-with-one hello");
+    await untilFooter(pi, /^a-network-.* · an-agent-with.* · 2 agents · 1 unread$/m);
+    pi.resize(40);
+    await untilFooter(pi, /^a-n.*… · an-.*… · 2 agents · 1 unread$/m);
+    await friend.stop();
+    pi.enter("/quit");
+    pi.close();
+  });
+
   it("shows in a session that is resumed what its messages had come to", async () => {
     const env = { PILINK_URL: url };
     const reader = await startPi({ home, name: "reader", model, modelId: "reader", env });
@@ -208,6 +262,15 @@ describe.skipIf(!isPossible && !required)(isPossible ? title : `${title} (skippe
     expect(footerOf(second)).not.toContain("past");
     second.enter("/quit");
     second.close();
+    // Here Pi draws the session before it tells the extension of it.
+    const third = await start("writer", { keepSessions: true });
+    third.enter("/resume");
+    await third.untilShown("Hello.", shownMs);
+    third.press("Enter");
+    await third.untilShown("→ reader ◉ read by its model", shownMs);
+    await third.untilShown("remember this", shownMs);
+    third.enter("/quit");
+    third.close();
     await reader.stop();
   });
 });

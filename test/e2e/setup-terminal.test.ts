@@ -7,6 +7,7 @@ import { createNetwork } from "../../peer/network.ts";
 import type { Peer } from "../../peer/peer.ts";
 import { findMosquitto, startMosquitto } from "../support/brokers.ts";
 import { stopEverything } from "../support/cleanup.ts";
+import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/network.ts";
 import { stateFolderOf } from "../support/pi-home.ts";
 import { temporaryHome } from "../support/temporary-home.ts";
@@ -75,6 +76,10 @@ describe.skipIf(!isPossible && !required)(isPossible ? title : `${title} (skippe
     await terminal.untilShown(/Name of the new network/);
     terminal.enter("la/b");
     await terminal.untilShown(/is no\s+network\s+name/);
+    // What did not fit stands in the line again, to be changed.
+    await terminal.untilShown(/^> la\/b/m);
+    terminal.press("BSpace");
+    await terminal.untilShown(/^> la\/ *$/m);
     terminal.type(keys.escape);
     await terminal.untilShown(/^(?![\s\S]*Name of the new network)[\s\S]*Nothing was changed\./);
     terminal.enter("/pilink setup");
@@ -126,8 +131,11 @@ describe.skipIf(!isPossible && !required)(isPossible ? title : `${title} (skippe
       terminal.enter("team-lab");
       await terminal.untilShown('Created the network "team-lab"');
       expect(terminal.screen()).not.toMatch(/geheim|wrong-42/);
-      const config = await readFile(join(stateFolderOf(home), "config.json"), "utf8");
-      expect(config).toContain(broker.url);
+      const config = await eventually(async () => {
+        const held = await readFile(join(stateFolderOf(home), "config.json"), "utf8");
+        expect(held).toContain(broker.url);
+        return held;
+      });
       expect(config).not.toMatch(/geheim|team"/);
     },
   );

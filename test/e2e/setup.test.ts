@@ -78,6 +78,13 @@ describe("the wizard, where nothing runs", () => {
     await create(pi, "lab");
     const { text } = await setup(pi, [], "/pilink");
     expect(text).toContain('Network "lab": active');
+    const guest = await stage.start("guest");
+    await join(guest, "lab");
+    await type(pi, "/pilink leave --yes", "has left");
+    await guest.waitForStatus("pilink", (status) => status?.includes("closed") === true);
+    const after = await setup(guest, [null], "/pilink");
+    expect(after.dialogs[0]?.title).toBe(`pilink: no network yet on ${stage.url()}`);
+    expect(after.text).toBe("Nothing was changed.");
   });
 
   test("cannot ask anybody in `pi -p`, and says what to use", async () => {
@@ -176,7 +183,7 @@ describe("the wizard", () => {
     expect((await setup(dev, ["Create", "next", false])).text).toBe('Still in the network "lab".');
     expect((await type(dev, "/pilink status", "Network")).message).toContain('Network "lab": active');
     const { dialogs, text } = await setup(dev, ["Create", "next", true]);
-    expect(dialogs.at(-1)?.message).toContain("Leaving ends it for prod");
+    expect(dialogs.at(-1)?.title).toContain("Leaving ends it for prod");
     expect(text).toContain('Created the network "next"');
   });
 
@@ -196,7 +203,7 @@ describe("the wizard", () => {
       "Which broker?",
       expect.stringContaining("Only for trusted networks"),
       expect.stringMatching(/^Nothing was typed\./),
-      `pilink: networks on ${stage.url()}`,
+      `Broker now: ${stage.url()}.\npilink: networks on ${stage.url()}`,
     ]);
     expect(text).toContain('Joined the network "lab"');
     expect(await remembered(guest)).toEqual({ network: "lab", url: stage.url() });
@@ -205,7 +212,7 @@ describe("the wizard", () => {
     const next = await stage.start("guest", { env });
     expect((await setup(next, [null])).dialogs[0]?.title).toBe(`pilink: networks on ${stage.url()}`);
     const home = await setup(next, ["Another broker", "Local", "Join lab"]);
-    expect(home.dialogs[2]?.title).toBe("pilink: networks on this machine");
+    expect(home.dialogs[2]?.title).toBe("Broker now: pilink's own on this machine.\npilink: networks on this machine");
     expect(await remembered(next)).toEqual({ network: "lab", url: "local" });
     expect(await brokerPid(stage)).toBeGreaterThan(0);
   });
@@ -223,9 +230,9 @@ describe("the wizard", () => {
       "Join lab",
     ]);
     expect(dialogs[3]).toMatchObject({
-      method: "confirm",
-      title: "Use broker.invalid without encryption?",
-      message: expect.stringContaining("public address without TLS"),
+      method: "select",
+      title: expect.stringMatching(/^Use broker\.invalid without encryption\?\n.*public address without TLS/),
+      options: ["No, do not use it", "Yes, use it all the same"],
     });
     for (const dialog of [dialogs[4], dialogs[5]]) {
       expect(dialog?.title).toMatch(/broker\.invalid[\s\S]*\npilink: networks on mqtt:\/\/broker\.invalid$/);

@@ -304,6 +304,12 @@ describe("a folder that came from somewhere", () => {
       expect(notes.join()).toContain(`"${key}"`);
     }
     expect(resolve({}, {}, "granted").values).toMatchObject({ confirm: false, deliveries: { "lab/dev": "inject" } });
+    // To hold what is blocked would let it in.
+    writeFolder({ deliveries: { "lab/dev": "hold", "lab/ops": "hold" } });
+    expect(resolve({}, {}, "implied").values.deliveries).toEqual({ "lab/dev": "block", "lab/ops": "hold" });
+    expect(resolve({}, {}, "implied").notes).toEqual([
+      expect.stringMatching(/asks for "hold" for "lab\/dev"; that was ignored/),
+    ]);
     writeFolder({ confirm: true, acceptUnverified: false, deliveries: {} });
     expect(resolve({}, {}, "granted").values.deliveries).toEqual({ "lab/dev": "block" });
     expect(resolve({}, {}, "implied").notes).toEqual([]);

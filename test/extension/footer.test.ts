@@ -40,30 +40,45 @@ describe("describePlace", () => {
     expect(describePlace(peer)).toMatchObject({ text: "lab · dev · offline", isWarning: true });
   });
 
-  it("gives up the word for the agents first, then shortens names, the longer one first", () => {
+  it("is as long as it needs to be, and shortens names only, the longer one first", () => {
     const peer = new FakePeer();
-    peer.network = "frontend";
+    peer.network = "frontend-team";
+    peer.name = "code-reviewer";
     peer.lines = Array.from({ length: 12 }, (_, index) => makeLine(`a${index}`));
     peer.entries = Array.from({ length: 14 }, (_, index) => makeEntry({ id: `${index}` }));
-    expect(describePlace(peer).text).toBe("frontend · dev · 12 · 14 unread");
-    peer.network = "the-whole-frontend-team";
-    expect(describePlace(peer).text).toBe("the-whol… · dev · 12 · 14 unread");
-    peer.name = "reviewer-of-everything";
-    expect(describePlace(peer).text).toMatch(/^the-.*… · rev.*… · 12 · 14 unread$/);
+    expect(describePlace(peer).text).toBe("frontend-team · code-reviewer · 12 agents · 14 unread");
+    expect(describePlace(peer, 50).text).toBe("frontend-t… · code-review… · 12 agents · 14 unread");
+    peer.name = "dev";
+    expect(describePlace(peer, 40).text).toBe("frontend-… · dev · 12 agents · 14 unread");
+    peer.network = "the-whole-frontend-team-of-the-company-of-mine";
+    expect(describePlace(peer, 200).text).toBe("the-whole-frontend-team-of-th… · dev · 12 agents · 14 unread");
   });
 
-  it("never takes more than 40 columns, and always says what is wrong", () => {
+  it("never takes more columns than there are, 60 at most, and leaves no word out", () => {
     const name = fc.stringMatching(/^[a-z0-9-]{1,64}$/);
     const states = fc.constantFrom("active", "suspended", "closed");
+    const columns = fc.integer({ min: 40, max: 300 });
     fc.assert(
-      fc.property(name, name, states, fc.boolean(), fc.nat(10_000), (network, own, state, connected, number) => {
-        const peer = new FakePeer();
-        Object.assign(peer, { network, name: own, state, connected });
-        peer.entries = Array.from({ length: number % 200 }, (_, index) => makeEntry({ id: `${index}` }));
-        const { text, isWarning } = describePlace(peer);
-        expect(text.length, text).toBeLessThanOrEqual(40);
-        expect(isWarning).toBe(/ · (suspended|closed|offline)/.test(text));
-      }),
+      fc.property(
+        name,
+        name,
+        states,
+        fc.boolean(),
+        fc.nat(10_000),
+        columns,
+        (network, own, state, connected, number, width) => {
+          const peer = new FakePeer();
+          Object.assign(peer, { network, name: own, state, connected });
+          peer.lines = Array.from({ length: 1 + (number % 300) }, (_, index) => makeLine(`a${index}`));
+          peer.entries = Array.from({ length: number % 200 }, (_, index) => makeEntry({ id: `${index}` }));
+          const { text, isWarning } = describePlace(peer, width);
+          expect(text.length, text).toBeLessThanOrEqual(Math.min(width, 60));
+          expect(text).toMatch(
+            /^[a-z0-9-]+…? · [a-z0-9-]+…? · (\d+ agents?|suspended|closed|offline)( · \d+\+? unread)?$/,
+          );
+          expect(isWarning).toBe(/ · (suspended|closed|offline)/.test(text));
+        },
+      ),
     );
   });
 });

@@ -21,7 +21,10 @@ function sceneOf(peer: NotingPeer, confirm?: () => Promise<boolean>): SendScene 
   return {
     peer,
     preferences: readPreferences({ confirm: confirm !== undefined }),
-    ctx: { hasUI: confirm !== undefined, ui: { confirm: confirm ?? (() => Promise.resolve(false)) } },
+    ctx: {
+      hasUI: confirm !== undefined,
+      ui: { select: async (_title, options) => options[(await confirm?.()) === true ? 1 : 0] },
+    },
     signal: undefined,
     onAsking: () => undefined,
   };

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { followPeer } from "../../extension/notices.ts";
 import type { SentEntry } from "../../peer/peer.ts";
 import { PilinkError } from "../../protocol/errors.ts";
-import { FakePeer, makeLine } from "./fake-peer.ts";
+import { FakePeer, makeEntry, makeLine } from "./fake-peer.ts";
 
 const gatherMs = 300;
 
@@ -11,15 +11,19 @@ function follow() {
   const said: string[] = [];
   const sent: string[] = [];
   let changes = 0;
+  let beforeSaid: number | undefined;
   const end = followPeer(peer, {
-    say: (text, type) => said.push(`${type}: ${text}`),
+    say: (text, type) => {
+      beforeSaid ??= changes;
+      said.push(`${type}: ${text}`);
+    },
     onSent: ({ id, state }) => sent.push(`${id} ${state} ${changes}`),
     onChanged: () => {
       changes += 1;
     },
     onDisplaced: () => said.push("displaced"),
   });
-  return { peer, said, sent, end };
+  return { peer, said, sent, end, changes: () => ({ all: changes, beforeSaid }) };
 }
 
 beforeEach(() => {
@@ -67,6 +71,23 @@ describe("followPeer", () => {
     end();
   });
 
+  it("tells in one sentence that an agent is back, and of the host nothing that is told already", () => {
+    const { peer, said, end } = follow();
+    peer.events.emit("returned", makeLine("prod", { role: "reviews" }));
+    vi.advanceTimersByTime(gatherMs);
+    for (const name of ["a", "b"]) peer.events.emit("returned", makeLine(name));
+    vi.advanceTimersByTime(gatherMs);
+    peer.events.emit("resumed", { host: "host" });
+    peer.events.emit("returned", makeLine("host", { isHost: true }));
+    vi.advanceTimersByTime(gatherMs);
+    expect(said).toEqual([
+      'info: "prod" is back in the network "lab".',
+      'info: 2 agents are back in the network "lab": a and b.',
+      'info: The host "host" of the network "lab" is back.',
+    ]);
+    end();
+  });
+
   it("makes one notice of twenty that come at once", () => {
     const { peer, said, end } = follow();
     for (let index = 1; index <= 20; index += 1) peer.events.emit("joined", makeLine(`agent-${index}`));
@@ -80,6 +101,18 @@ describe("followPeer", () => {
       'warning: 3 agents in the network "lab" have lost their connections and may return: a, b and c.',
       'info: 2 agents left the network "lab": x and y.',
     ]);
+    end();
+  });
+
+  it("tells that an agent joined before its first message is shown, and gathers on for a message of another", () => {
+    const { peer, said, changes, end } = follow();
+    peer.events.emit("joined", makeLine("prod"));
+    peer.events.emit("message", makeEntry({ id: "1", from: "qa" }));
+    peer.events.emit("message", makeEntry({ id: "2", from: undefined }));
+    expect(said).toEqual([]);
+    peer.events.emit("message", makeEntry({ id: "3", from: "prod" }));
+    expect(said).toEqual(['info: "prod" joined the network "lab".']);
+    expect(changes()).toEqual({ all: 3, beforeSaid: 2 });
     end();
   });
 

@@ -6,6 +6,8 @@ import { aliases, describeAll, describeUse } from "../../extension/commands/help
 import { describeStatus } from "../../extension/commands/status.ts";
 import { subcommands } from "../../extension/commands.ts";
 import { claimCopy, refusedCopies, releaseCopy } from "../../extension/copies.ts";
+import { describePlace } from "../../extension/footer.ts";
+import { describeMoment } from "../../extension/layout.ts";
 import { resolveSettings } from "../../peer/config.ts";
 import { readPreferences } from "../../peer/preferences.ts";
 import { describeAgent, describeAgentLines, describeDuration, describeTime } from "../../peer/texts.ts";
@@ -86,7 +88,7 @@ describe("describeStatus", () => {
   const lineOf = (connection: ReturnType<typeof make>, start: string) =>
     describeStatus(connection, "1.2.3").find((line) => line.startsWith(start));
 
-  it("counts what is unread, not in a session, and held", () => {
+  it("counts what is unread as the inbox and the footer do, what waits for the model, and what is held", () => {
     const connection = make();
     connection.preferences.deliveries["lab/qa"] = "hold";
     connection.peer.entries = [
@@ -95,15 +97,22 @@ describe("describeStatus", () => {
       makeEntry({ id: "3", state: "injected" }),
       makeEntry({ id: "4", state: "seen" }),
     ];
-    expect(lineOf(connection, "Messages")).toMatch(
-      /^Messages: 3 that .*, 2 not yet in a session, 1 of them held, 0 on/,
-    );
+    const line = () => lineOf(connection, "Messages");
+    const waiting = "2 that the model has not read (/pilink go), 1 of them held, 0 on their way to others.";
+    expect(line()).toBe(`Messages: 2 unread (/pilink inbox), ${waiting}`);
+    expect(describePlace(connection.peer).unread).toBe("2 unread");
+    connection.peer.markAttention(["1", "3"], "read");
+    expect(line()).toBe(`Messages: 0 unread, ${waiting}`);
+    expect(describePlace(connection.peer).unread).toBe("");
     expect(lineOf(connection, "Delivery")).toMatch(/^Delivery: inject, another one for 1 agent/);
   });
 
   it("tells the version of the broker, or that it is not told", () => {
     expect(lineOf(make(), "Broker")).toBe("Broker: mqtt://127.0.0.1:1883 (managed), version 1.2.3.");
     expect(describeStatus(make(), undefined).join("\n")).toContain("version not told");
+    const stopped = make();
+    stopped.peer.connected = false;
+    expect(describeStatus(stopped, undefined).join("\n")).toContain("(managed), not reached at the moment.");
     expect(describeStatus(make(), "a\u001b[31mb\nc").join("\n")).toContain("(managed), ab c.");
   });
 
@@ -143,6 +152,16 @@ describe("describeAgentLines", () => {
     expect(describeAgentLines(line).join("\n")).toMatch(/offline, may return\)\n {4}suspended\n {4}since [^%]*$/);
   });
 
+  it("says of those who were there last neither what they do nor that they may return", () => {
+    const line = makeLine("dev", { state: "lost", isHost: true });
+    Object.assign(line.presence, { activity: "working", machine: "tower", context: 5 });
+    expect(describeAgentLines(line, true)).toEqual([
+      "  dev (host)",
+      "    tower",
+      expect.stringMatching(/^ {4}since [^%]*$/),
+    ]);
+  });
+
   it("lets nothing that an agent says of itself begin a line or reach a terminal", () => {
     const line = makeLine("prod", { role: "x\n  dev (host)\u001b[2J" });
     Object.assign(line.presence, { activity: "y\nz", machine: "m\nn" });
@@ -160,6 +179,18 @@ describe("times", () => {
     const noon = new Date(2026, 10, 21, 12).getTime();
     expect(describeTime(noon, noon + 3_600_000)).not.toMatch(/2026/);
     expect(describeTime(noon, noon + 86_400_000)).toMatch(/2026/);
+  });
+
+  it("are written in one way, of 24 hours, wherever they stand", () => {
+    for (const [hour, text] of [
+      [0, "00:05"],
+      [9, "09:05"],
+      [15, "15:05"],
+    ] as const) {
+      const moment = new Date(2026, 10, 21, hour, 5).getTime();
+      expect([describeTime(moment, moment), describeMoment(moment, moment)]).toEqual([text, text]);
+      expect(describeTime(moment, moment + 86_400_000)).toMatch(new RegExp(`${text}$`));
+    }
   });
 
   it.each([

@@ -151,9 +151,9 @@ describe("the extension in a real Pi", () => {
     dev.answerDialog(() => false);
     await type(dev, "/pilink create other", `Still in the network "lab"`);
     await type(dev, "/pilink leave", `Still in the network "lab"`);
-    expect(dev.dialogs.map(({ message }) => message)).toEqual([
-      expect.stringMatching(/"lab".*prod/),
-      expect.stringMatching(/"lab".*prod/),
+    expect(dev.dialogs.map(({ title }) => title)).toEqual([
+      expect.stringMatching(/"lab".*prod/s),
+      expect.stringMatching(/"lab".*prod/s),
     ]);
     await type(dev, "/pilink create other --yes", /Created the network "other"/);
     await prod.nextNotification(/no longer available\. Run \/pilink setup/);

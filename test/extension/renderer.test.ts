@@ -131,8 +131,13 @@ describe("renderMessage", () => {
 describe("the quiet lines", () => {
   it("say that the model is asked to act", () => {
     const message = { role: "custom" as const, customType: "pilink-go", content: "", display: true, timestamp: 0 };
-    const lines = renderGo(message, { expanded: false, outputPad: 1 }, dark)?.render(40) ?? [];
-    expect(plain(lines)).toBe(" → the model is asked to act on the\n messages above");
+    const drawn = (details: unknown) =>
+      plain(renderGo({ ...message, details }, { expanded: false, outputPad: 1 }, dark)?.render(40) ?? []);
+    expect(drawn({ ids: ["1", "2"], from: "dev,\u001b[2J qa" })).toBe(
+      " → the model is asked to act on 2\n messages from dev, qa",
+    );
+    // As sessions of earlier versions hold it.
+    expect(drawn({ ids: ["1"] })).toBe(" → the model is asked to act on the\n messages above");
   });
 
   it("hold a notice that must stay, cleaned", () => {

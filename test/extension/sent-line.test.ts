@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { dropCarried, findCarried, openCarried } from "../../extension/connection.ts";
+import { sentType } from "../../extension/drawing.ts";
 import { makeSentRenderer, type SentFacts, showSent } from "../../extension/sent-line.ts";
-import { type KnownStates, recallStates, sentType, statesToKeep, statesType } from "../../extension/sent-states.ts";
+import { type KnownStates, recallStates, statesToKeep, statesType } from "../../extension/sent-states.ts";
 import { describeTick } from "../../extension/ticks.ts";
 import type { SendOutcome } from "../../peer/peer.ts";
 import { contrastsIn, loadTheme, terminalBackgrounds } from "../support/themes.ts";

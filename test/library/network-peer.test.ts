@@ -1,5 +1,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createNetwork, enterNetwork, joinNetwork, type Message } from "../../library/index.ts";
@@ -85,6 +87,18 @@ describe("a program in a network", () => {
     expect(await second).toEqual([]);
     expect(build.state).toBe("closed");
     await expect(build.send("dev", "too late")).rejects.toMatchObject({ code: "network-closed" });
+  });
+
+  it("takes nothing from whom its person blocks [DEL-20]", async () => {
+    number += 1;
+    network = `programs-${number}`;
+    const place = (await temporaryHome()).path;
+    await writeFile(join(place, "config.json"), JSON.stringify({ deliveries: { [`${network}/build`]: "block" } }));
+    const dev = await createNetwork({ network, name: "dev", url, home: place });
+    open.push(dev);
+    const build = await joinNetwork({ network, name: "build", url, home });
+    open.push(build);
+    expect(await build.send("dev", "let me in")).toMatchObject([{ to: "dev", state: "denied" }]);
   });
 
   it("is read in one place", async () => {

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { findNetworks } from "../../peer/networks.ts";
 import { guardProcess, onCleanup } from "../support/cleanup.ts";
 import { eventually, withinDeadline } from "../support/eventually.ts";
 import { isAlive } from "../support/live-processes.ts";
+import { freePort } from "../support/network.ts";
 import { serverFile, startClient } from "./client.ts";
 import { type McpStage, useStage } from "./stage.ts";
 
@@ -278,6 +280,16 @@ describe("entering", () => {
     await dev.until("departed");
     await claude.call("pilink_join", { network: `${stage.network}-new`, create: true });
     expect(await claude.call("pilink_agents")).toContain("Nobody else is here.");
+  });
+
+  it("starts no broker where a model joins and none is there", async () => {
+    const stage = await prepare();
+    const url = `mqtt://127.0.0.1:${await freePort()}`;
+    const claude = await stage.idleClient({ flags: { url } });
+    const refused = await claude.fail("pilink_join", { network: stage.network });
+    expect(refused).toMatch(new RegExp(`Nothing listens at ${url}: .* pilink_join with create true would start one`));
+    expect(refused).not.toContain("/pilink");
+    await expect(findNetworks({ home: stage.home, url })).rejects.toMatchObject({ code: "broker-unreachable" });
   });
 
   it("of a network that only a file in the folder names is not done unasked", async () => {

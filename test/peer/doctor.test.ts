@@ -26,6 +26,7 @@ function patient(flags: Settings, changes: Partial<Patient> = {}): Patient {
     readSettings: () => resolveSettings({ home, folder: home, trust: "granted", env: {}, flags }),
     files: [],
     usualName: "dev",
+    listManaged: async () => [],
     findManaged: async () => undefined,
     version: "1.0.0",
     joined: undefined,

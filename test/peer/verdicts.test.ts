@@ -8,6 +8,7 @@ import {
   judgeHost,
   judgeLink,
   judgeNetworks,
+  judgeOthers,
   judgeOwnRecord,
   judgeRejected,
   judgeRights,
@@ -212,4 +213,14 @@ it("judgeRejected counts by code, with its meaning", () => {
     text: expect.stringMatching(/^2 × too-big \(A body is larger/),
     wayOut: expect.stringContaining("pilink/lab/#"),
   });
+});
+
+it("judgeOthers names the managed brokers beside the one that is used", () => {
+  const used = { url: "mqtt://127.0.0.1:1883", pid: 1, version: "1.0.0" };
+  const other = { url: "mqtt://127.0.0.1:1999", pid: 2, version: "1.0.0" };
+  expect(judgeOthers([used], used)).toEqual([]);
+  expect(judgeOthers([used, other], used)).toEqual([
+    { name: "brokers", verdict: "ok", text: "another managed broker runs too: mqtt://127.0.0.1:1999 (pid 2)" },
+  ]);
+  expect(judgeOthers([used, other], undefined)[0]?.text).toMatch(/^other managed brokers run too: .*1883.*1999/);
 });

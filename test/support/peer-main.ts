@@ -18,6 +18,7 @@ type Request = z.infer<typeof requestSchema>;
 const eventNames = [
   "message",
   "joined",
+  "returned",
   "departed",
   "lost",
   "suspended",

@@ -104,7 +104,12 @@ export function asDialog(record: PiRecord): PiDialog | undefined {
 export function dialogResponse(dialog: PiDialog, answer: DialogAnswer): PiRecord {
   const head = { type: "extension_ui_response", id: dialog.id };
   if (answer === null) return { ...head, cancelled: true };
-  if (typeof answer === "boolean") return { ...head, confirmed: answer };
+  if (typeof answer === "boolean") {
+    if (dialog.method !== "select") return { ...head, confirmed: answer };
+    const value = dialog.options?.find((option) => option.startsWith(answer ? "Yes" : "No"));
+    if (value === undefined) throw new Error(`This dialog asks for no yes or no: ${JSON.stringify(dialog)}`);
+    return { ...head, value };
+  }
   return { ...head, value: answer };
 }
 

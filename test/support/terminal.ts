@@ -14,6 +14,8 @@ export interface PiTerminal {
   type(text: string): void;
   /** Presses a key by the name that tmux has for it, such as `C-o`. */
   press(key: string): void;
+  /** Makes the window wider or narrower. */
+  resize(columns: number): void;
   /** What stands on the screen. */
   screen(): string;
   /** The same with the escape sequences of its colours. */
@@ -91,6 +93,7 @@ export async function startPiTerminal(options: TerminalOptions): Promise<PiTermi
   return {
     type,
     press: (key) => void tmux("send-keys", key),
+    resize: (columns) => void tmux("resize-window", "-x", String(columns)),
     colouredScreen: () => tmux("capture-pane", "-p", "-e"),
     enter(text) {
       type(text);
