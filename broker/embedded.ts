@@ -6,6 +6,7 @@ import { messageOf } from "../protocol/errors.ts";
 import { deadEndTopic, mayPublish, maySubscribe, refusedFilter } from "./access.ts";
 import { wsRefusedCode } from "./background.ts";
 import { applyBounds, type Bounded, type BrokerBounds, defaultBounds } from "./bounds.ts";
+import { Gathering } from "./gathering.ts";
 import { defaultPacketLimitBytes, guardPackets } from "./guard.ts";
 import { probeIdPrefix } from "./probe.ts";
 
@@ -59,7 +60,8 @@ const subscriberLimitBytes = 64 * 1024 * 1024;
  */
 export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): Promise<EmbeddedBroker> {
   const onFault = options.onFault ?? (() => {});
-  const aedes = await Aedes.createBroker(aedesOptions(options));
+  const gatherings: Gatherings = new WeakMap();
+  const aedes = await Aedes.createBroker(aedesOptions(options, gatherings));
   // Its types do not know it.
   const bounded = applyBounds(Reflect.get(aedes, "persistence"), options.bounds ?? defaultBounds);
   aedes.authenticate = (client, _username, _password, callback) => {
@@ -83,6 +85,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
     guardPackets(connection, { limitBytes }, (fault) =>
       onFault(new Error(`connection from ${remoteAddress}:${remotePort} closed: ${fault}`)),
     );
+    gatherings.set(connection, new Gathering(connection));
     aedes.handle(connection);
   };
   const server = createServer(
@@ -146,7 +149,10 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
   };
 }
 
-function aedesOptions(options: EmbeddedBrokerOptions): AedesOptions {
+/** What is written to each connection. */
+type Gatherings = WeakMap<object, Gathering>;
+
+function aedesOptions(options: EmbeddedBrokerOptions, gatherings: Gatherings): AedesOptions {
   return {
     // Cause: Aedes 1.2 hands out at most this many messages at once (100 by default), and one that waits for a frozen
     // subscriber occupies a place; when all are occupied every client stands still.
@@ -158,7 +164,8 @@ function aedesOptions(options: EmbeddedBrokerOptions): AedesOptions {
     // announced as lost. One broker with its state in memory has no other's wills to look after: so (almost) never;
     // 4 times this has to fit into a timer's 31 bits.
     heartbeatInterval: 500_000_000,
-    authorizePublish: (_client, packet, callback) => {
+    authorizePublish: (client, packet, callback) => {
+      if (client !== null) gatherings.get(client.conn)?.acknowledge();
       if (!mayPublish(packet.topic)) {
         // Cause: an error here makes Aedes close the connection, and mqtt.js then connects and publishes the same
         // again, for ever. So it is acknowledged, emptied, and goes where nobody can read it.
@@ -180,6 +187,7 @@ function aedesOptions(options: EmbeddedBrokerOptions): AedesOptions {
       callback(null, null);
     },
     authorizeForward: (client, packet) => {
+      gatherings.get(client.conn)?.forward();
       // Cause: Aedes reads on from publishers while a subscriber's socket is full, so until the drain timeout a flood
       // would fill the memory. The message is handed on all the same: for a null Aedes removes one from the queue of
       // a persistent session, and a wrong one; so it stays queued, and the client gets it when it is back.

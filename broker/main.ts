@@ -2,11 +2,11 @@ import { writeSync } from "node:fs";
 import module from "node:module";
 import { messageOf } from "../protocol/errors.ts";
 import { ensureFolder } from "../store/folder.ts";
+import { dropNumberCache } from "../store/number-cache.ts";
 import { ownIdentity } from "../store/process.ts";
 import { type BackgroundArguments, parseBackgroundArguments } from "./background.ts";
 import { serveControl } from "./control-server.ts";
 import { startEmbeddedBroker } from "./embedded.ts";
-import { dropNumberCache } from "./number-cache.ts";
 import type { BrokerRecord } from "./record.ts";
 import { brokerFolder, reachableUrl, reachableWsUrl, removeRecord, writeRecord } from "./record-file.ts";
 import type { ReadyLine } from "./start.ts";
@@ -28,7 +28,7 @@ async function runBroker(options: BackgroundArguments): Promise<void> {
   const startedAt = Date.now();
   const startedAtMs = performance.now();
   const ending = Promise.withResolvers<void>();
-  dropNumberCache();
+  dropNumberCache("aedes");
   const broker = await startEmbeddedBroker({
     host: options.host,
     port: options.port,

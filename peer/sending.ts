@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { checkBody, restateEnvelope } from "../protocol/envelope.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import { idSchema, newId } from "../protocol/ids.ts";
@@ -61,9 +62,15 @@ export class Sending {
     const waiting = outcomes.flatMap(({ id }) => (id === undefined ? [] : [id]));
     const settled = Promise.all(waiting.map((id) => this.#untilSettled(id)));
     const waited = withinLimit(settled, outgoing.waitMs ?? defaultWaitMs, outgoing.signal);
-    await Promise.all([this.#port.outbox.flush(), waited]);
+    await Promise.all([this.#flush(), waited]);
     for (const id of waiting) this.#waiters.delete(id);
     return outcomes.map((outcome) => this.#refresh(outcome));
+  }
+
+  /** What was published in this turn of the event loop goes out first: handing work to the disk takes as long. */
+  async #flush(): Promise<void> {
+    await nextTurn();
+    await this.#port.outbox.flush();
   }
 
   /** Takes a receipt. @throws PilinkError the reason to reject it */

@@ -2,9 +2,9 @@
 // Started with --expose-gc. Tells its URL, and answers every message with what it uses.
 import { createRequire } from "node:module";
 import { startEmbeddedBroker } from "../../broker/embedded.ts";
-import { dropNumberCache } from "../../broker/number-cache.ts";
+import { dropNumberCache } from "../../store/number-cache.ts";
 
-const isSwitched = dropNumberCache();
+const isSwitched = dropNumberCache("aedes");
 const broker = await startEmbeddedBroker(JSON.parse(process.argv[2] ?? "{}"));
 process.on("message", () => {
   for (let round = 0; round < 3; round += 1) globalThis.gc?.();

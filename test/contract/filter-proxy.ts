@@ -46,11 +46,13 @@ export function textAt(packet: Buffer, offset: number): string {
  *
  * @param targetPort of the broker, on 127.0.0.1
  * @param loses true for what does not reach the client
+ * @param onPacket told of each packet, in both directions
  * @returns the port to use instead
  */
 export async function startFilterProxy(
   targetPort: number,
   loses: (publish: PassingPublish) => boolean,
+  onPacket: (packet: Buffer) => void = () => undefined,
 ): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true }, (near) => {
@@ -60,12 +62,14 @@ export async function startFilterProxy(
     const fromBroker = packetsOf();
     near.on("data", (chunk) => {
       for (const packet of fromClient(chunk)) {
+        onPacket(packet);
         if ((packet[0] ?? 0) >> 4 === 8) lastFilter = textAt(packet, 2);
         far.write(packet);
       }
     });
     far.on("data", (chunk) => {
       for (const packet of fromBroker(chunk)) {
+        onPacket(packet);
         const header = packet[0] ?? 0;
         const isLost =
           header >> 4 === 3 && loses({ topic: textAt(packet, 0), retained: (header & 1) === 1, lastFilter });
