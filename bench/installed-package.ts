@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { manifest, npmEnvironment, packTarball, projectFolder, runTool, serveRegistry } from "../test/install/tools.ts";
 import { type PiOptions, preparePi } from "../test/support/pi-home.ts";
@@ -42,4 +42,21 @@ export async function installPackage(home: string): Promise<PackageCopy> {
   const brokerMain = join(place, "dist", "broker", "main.js");
   if (!existsSync(brokerMain)) throw new Error(`Pi did not install the package where it was expected: ${place}`);
   return { subject: "pilink, installed (pi install npm:)", pi: { name, extensions: [] }, brokerMain };
+}
+
+/**
+ * Makes a Pi that has a package of the same size and place installed, whose extension does nothing: what Pi itself
+ * takes for a package.
+ *
+ * @param home where {@link installPackage} installed
+ * @param extension the file that takes the extension's place
+ * @returns what to start that Pi with
+ */
+export async function installInstead(home: string, extension: string): Promise<PackageCopy["pi"]> {
+  const name = "installed-ten-lines";
+  const agents = join(home, "pi-agents");
+  await cp(join(agents, "installed"), join(agents, name), { recursive: true });
+  const place = join(agents, name, "npm", "node_modules", manifest.name);
+  await copyFile(extension, join(place, "extension", "index.ts"));
+  return { name, extensions: [] };
 }

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
 
 // The kernel counts processor time in ticks of this length for every Linux program.
 const tickMs = 10;
@@ -26,6 +27,24 @@ export async function processorMs(pid: number): Promise<number> {
 export async function written(pid: number): Promise<{ bytes: number; calls: number }> {
   const text = await readFile(`/proc/${pid}/io`, "utf8");
   return { bytes: numberIn(text, /^wchar: (\d+)$/m), calls: numberIn(text, /^syscw: (\d+)$/m) };
+}
+
+// Of one processor, so that a process which looks after its connections counts as calm.
+const calmShare = 0.05;
+const calmLookMs = 200;
+const calmLimitMs = 10_000;
+
+/** Waits until processes have done what they had to do, at most 10 s; at once where the system tells no costs. */
+export async function untilCalm(pids: readonly number[]): Promise<void> {
+  if (!tellsCosts()) return;
+  const usedMs = async () => (await Promise.all(pids.map(processorMs))).reduce((total, each) => total + each, 0);
+  let before = await usedMs();
+  for (let waitedMs = 0; waitedMs < calmLimitMs; waitedMs += calmLookMs) {
+    await pause(calmLookMs);
+    const after = await usedMs();
+    if (after - before <= calmShare * calmLookMs) return;
+    before = after;
+  }
 }
 
 function numberIn(text: string, pattern: RegExp): number {

@@ -1,6 +1,6 @@
-import { lstat, rm } from "node:fs/promises";
+import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { absentCodes, listNames, unusable } from "../store/folder.ts";
+import { absentCodes, listNames, unusable, writeFileAtomically } from "../store/folder.ts";
 import { acquireLock } from "../store/lock.ts";
 import { isRolled } from "../store/rolling-file.ts";
 import { auditFile } from "./audit.ts";
@@ -17,6 +17,43 @@ export interface Retention {
   /** For how many days after a network's end its records are kept. */
   auditDays: number;
   nowMs: number;
+}
+
+// Each peer that enters looks at its own folder. The others' are hundreds where a home is old, and once a day will do.
+const pauseMs = dayMs;
+const markName = "tidied";
+
+/**
+ * As {@link removeOldRecords}, but the other folders of the home are looked at once a day, by whoever enters first, and
+ * where less is to be kept than the last time.
+ *
+ * @throws PilinkError `state-unusable`
+ */
+export async function tidyHome(retention: Retention): Promise<void> {
+  const mark = join(retention.home, markName);
+  const last = await readMark(mark);
+  // A mark from the future is one that a wrong clock has left.
+  const isRecent = Math.abs(retention.nowMs - last.atMs) < pauseMs && last.auditDays <= retention.auditDays;
+  if (isRecent) return removeOwn(retention);
+  await writeFileAtomically(mark, String(retention.auditDays));
+  await removeOldRecords(retention);
+}
+
+async function readMark(path: string): Promise<{ atMs: number; auditDays: number }> {
+  try {
+    return { atMs: (await lstat(path)).mtimeMs, auditDays: Number(await readFile(path, "utf8")) };
+  } catch {
+    // Nobody has looked yet; what is wrong with the disk is found by whoever writes the mark.
+    return { atMs: 0, auditDays: Number.NaN };
+  }
+}
+
+async function removeOwn({ ownPath, auditDays, nowMs }: Retention): Promise<void> {
+  try {
+    await removeEarlier(ownPath, nowMs - auditDays * dayMs);
+  } catch (cause) {
+    throw unusable(ownPath, cause);
+  }
 }
 
 /**

@@ -4,7 +4,7 @@ import { clientIdOf, newEpoch } from "../protocol/ids.ts";
 import { nextName, parseName } from "../protocol/names.ts";
 import type { Presence } from "../protocol/presence.ts";
 import { formatTopic } from "../protocol/topics.ts";
-import { removeOldRecords } from "./audit-retention.ts";
+import { tidyHome } from "./audit-retention.ts";
 import { readAuthorities } from "./certificate.ts";
 import { clearGhostRecord } from "./clearing.ts";
 import { reportDamage } from "./damage.ts";
@@ -226,7 +226,7 @@ async function enterAdmitted(entry: Entry, admission: Extract<Admission, { kind:
 
 function tidy({ options, state }: Entry): Promise<void> {
   const auditDays = options.auditDays ?? defaults.auditDays;
-  return removeOldRecords({ home: options.home, ownPath: state.path, auditDays, nowMs: Date.now() });
+  return tidyHome({ home: options.home, ownPath: state.path, auditDays, nowMs: Date.now() });
 }
 
 function makeIdentity(entry: Entry, place: Pick<Identity, "kind" | "net" | "host">): Identity {

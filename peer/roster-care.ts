@@ -10,6 +10,8 @@ const repeatLimitMs = 5_000;
 const sweepPauseMs = 5_000;
 // Who wants to join is answered within 3 s, and this is only the last look after a long silence.
 const lastLookMs = 1_000;
+// How many peers the members of a network ask in one sweep, all of them together: a hundred, or one by each.
+const askedPerSweep = 100;
 
 /** What the care for the roster needs of its surroundings. */
 export interface RosterCarePort {
@@ -113,15 +115,26 @@ export class RosterCare {
   #sweepNow(): void {
     const { roster, wire } = this.#port;
     const nowMs = performance.now();
-    for (const life of roster.all()) {
+    const lives = roster.all();
+    const leftOver: Life[] = [];
+    for (const life of lives) {
       if (life.presence.state === "lost") roster.ask(life.name, nowMs);
       else if (life.confirmed) this.#doubted.delete(life.presence.epoch);
-      else if (wire.link.connected && (this.#isMine(life) || this.#isLeftOver(life, nowMs))) {
-        // Without an answer the silence is noted in the roster, which is all there is to do.
-        this.ping(life, answerLimitMs).catch(() => undefined);
+      else if (wire.link.connected && this.#isMine(life)) this.#pingInBackground(life);
+      else if (wire.link.connected && this.#isLeftOver(life, nowMs)) {
+        // Who was asked once is asked until there is an answer, or the silence is long enough.
+        if (life.silentSinceMs === undefined) leftOver.push(life);
+        else this.#pingInBackground(life);
       }
     }
+    // Whoever was here before and lives is known by its record only: all of them are asked in the course of time.
+    for (const life of pickSome(leftOver, Math.ceil(askedPerSweep / lives.length))) this.#pingInBackground(life);
     this.#removeGhosts();
+  }
+
+  #pingInBackground(life: Life): void {
+    // Without an answer the silence is noted in the roster, which is all there is to do.
+    this.ping(life, answerLimitMs).catch(() => undefined);
   }
 
   #isMine(life: Life): boolean {
@@ -149,4 +162,13 @@ export class RosterCare {
       this.#port.onGhost(ghost);
     }
   }
+}
+
+/** So many of them, chosen by chance; all where there are no more. */
+function pickSome<Item>(items: readonly Item[], count: number): Item[] {
+  if (items.length <= count) return [...items];
+  const start = Math.floor(Math.random() * items.length);
+  return Array.from({ length: count }, (_, step) => items[(start + step) % items.length]).filter(
+    (item) => item !== undefined,
+  );
 }

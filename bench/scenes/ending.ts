@@ -1,6 +1,7 @@
 import { startManaged } from "../brokers.ts";
 import { makeSeats, startCrowd } from "../crowd.ts";
 import { type Figure, quantile } from "../figure.ts";
+import { untilCalm } from "../process-cost.ts";
 import { Recording } from "../recording.ts";
 import type { Scene, SceneOptions } from "../scene.ts";
 import { nowMs } from "../serving.ts";
@@ -30,7 +31,7 @@ export const ending: Scene = {
 
 async function measure({ rounds, isQuick, say }: SceneOptions): Promise<Figure[]> {
   const members = isQuick ? 10 : 100;
-  const kills = isQuick ? 2 : 10;
+  const kills = isQuick ? 2 : 8;
   const broker = await startManaged();
   const crowd = await startCrowd(broker, memberProcesses);
   const recording = new Recording();
@@ -45,6 +46,7 @@ async function measure({ rounds, isQuick, say }: SceneOptions): Promise<Figure[]
       await crowd.knowAll(network, members + 1);
       const told = await crowd.watch({ events: ["suspended", "closed"], network, except: null });
       const closed = await crowd.watch({ events: ["closed"], network, except: null });
+      await untilCalm([broker.pid, ...host.pids, ...crowd.pids]);
       const killedMs = nowMs();
       await host.kill();
       toldMs.push(Math.max(...(await told())) - killedMs);

@@ -7,7 +7,7 @@ import { temporaryHome } from "../../test/support/temporary-home.ts";
 import { startManaged } from "../brokers.ts";
 import { startCrowd } from "../crowd.ts";
 import { type Figure, summarize, type Unit } from "../figure.ts";
-import { checkout, installPackage, type PackageCopy } from "../installed-package.ts";
+import { checkout, installInstead, installPackage, type PackageCopy } from "../installed-package.ts";
 import { rotate } from "../line.ts";
 import { residentMB, tellsCosts } from "../process-cost.ts";
 import { Recording } from "../recording.ts";
@@ -17,6 +17,7 @@ import { nowMs } from "../serving.ts";
 const title = "start of Pi";
 const plain = "no extension";
 const tenLines = "an extension of ten lines";
+const tenLinesInstalled = "a package with that extension, installed";
 const tenLinesPath = fileURLToPath(new URL("../extensions/ten-lines.ts", import.meta.url));
 const network = "lab";
 const quantities = {
@@ -69,6 +70,9 @@ async function measure({ rounds, isQuick, say }: SceneOptions): Promise<Figure[]
   const ways: Way[] = [
     { subject: plain, options: { name: "plain", extensions: [] }, copy: undefined },
     { subject: tenLines, options: { name: "ten-lines", extensions: [tenLinesPath] }, copy: undefined },
+    ...(isQuick
+      ? []
+      : [{ subject: tenLinesInstalled, options: await installInstead(home, tenLinesPath), copy: undefined }]),
     ...copies.map((copy) => ({ subject: copy.subject, options: copy.pi, copy })),
   ];
   const measuring = { home, recording: new Recording() };

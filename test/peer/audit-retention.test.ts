@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "n
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startEmbeddedBroker } from "../../broker/embedded.ts";
-import { type Retention, removeOldRecords } from "../../peer/audit-retention.ts";
+import { type Retention, removeOldRecords, tidyHome } from "../../peer/audit-retention.ts";
 import { takeState } from "../../peer/state.ts";
 import { acquireLock } from "../../store/lock.ts";
 import { prepareStage } from "../contract/stage.ts";
@@ -67,6 +67,20 @@ describe("what is removed when somebody enters a network", () => {
     expect(recordsOf(path)).toEqual(["box.json", "inbox.jsonl", "outbox.jsonl"]);
     const again = await takeState(path, "/projects/x", "epoch-again");
     expect("state" in again && again.state.net).toBe("some-net");
+  });
+
+  it("is looked for once a day among the folders of others", async () => {
+    const home = await makeHome();
+    const today = { nowMs: Date.now() };
+    const endedMs = today.nowMs - 31 * dayMs;
+    const first = await leaveState(home, "first", { isOver: true, endedMs });
+    await tidyHome(retention(home, today));
+    expect(recordsOf(first)).toEqual([]);
+    const second = await leaveState(home, "second", { isOver: true, endedMs });
+    await tidyHome(retention(home, today));
+    expect(recordsOf(second)).toEqual(everything);
+    await tidyHome(retention(home, { nowMs: today.nowMs + 2 * dayMs }));
+    expect(recordsOf(second)).toEqual([]);
   });
 
   it("is everything of a host whose process ended without a farewell: its network has ended with it", async () => {
