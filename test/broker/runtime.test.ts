@@ -42,13 +42,13 @@ it("runs the TypeScript of a checkout with this Node", () => {
 it("runs the compiled file of an installed package, where Node refuses TypeScript", async () => {
   const root = await layPackage(join("node_modules", "pilink-mqtt"), { built: true });
   const file = join(root, "broker", "runtime.ts");
-  expect(brokerCommand({ ...here, file }).args).toEqual([join(root, "dist", "broker", "main.js")]);
+  expect(brokerCommand({ ...here, file }).args.at(-1)).toBe(join(root, "dist", "broker", "main.js"));
 });
 
 it("runs the compiled file beside it when it is compiled itself", async () => {
   const root = await layPackage("somewhere", { built: true });
   const file = join(root, "dist", "broker", "runtime.js");
-  expect(brokerCommand({ ...here, file }).args).toEqual([join(root, "dist", "broker", "main.js")]);
+  expect(brokerCommand({ ...here, file }).args.at(-1)).toBe(join(root, "dist", "broker", "main.js"));
 });
 
 it("runs the compiled file of a checkout with a Node that knows no TypeScript", async () => {
