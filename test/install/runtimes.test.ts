@@ -53,7 +53,8 @@ describe("the installed package", { timeout: 60_000 }, () => {
     expect(JSON.parse(output)).toMatchObject({ single: true, program, broker: { started: true, managed: true } });
     const [broker, ...others] = await stage.home().processes();
     expect(others).toEqual([]);
-    expect(broker?.command).toContain(`node ${join(place, "dist", "broker", "main.js")} {`);
+    expect(broker?.command).toMatch(/node (?:--\S+ )*\//);
+    expect(broker?.command).toContain(` ${join(place, "dist", "broker", "main.js")} {`);
     await (await rawMqtt(url)).close();
     await stopBroker(stage.broker());
     expect(await stage.home().processes()).toEqual([]);
