@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { checkBody, restateEnvelope } from "../protocol/envelope.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import { idSchema, newId } from "../protocol/ids.ts";
@@ -15,6 +14,7 @@ import type { Roster } from "./roster.ts";
 import type { Wire } from "./wire.ts";
 
 const defaultWaitMs = 5_000;
+const publishedWithinMs = 2;
 
 /** What sending needs of its surroundings. */
 export interface SendingPort {
@@ -36,6 +36,7 @@ export class Sending {
   readonly #port: SendingPort;
   readonly #dispatcher: Dispatcher;
   readonly #waiters = new Map<string, () => void>();
+  readonly #publishing = new Map<string, () => void>();
   readonly #ttlTimers = new Set<NodeJS.Timeout>();
 
   constructor(port: SendingPort) {
@@ -62,14 +63,16 @@ export class Sending {
     const waiting = outcomes.flatMap(({ id }) => (id === undefined ? [] : [id]));
     const settled = Promise.all(waiting.map((id) => this.#untilSettled(id)));
     const waited = withinLimit(settled, outgoing.waitMs ?? defaultWaitMs, outgoing.signal);
-    await Promise.all([this.#flush(), waited]);
+    await Promise.all([this.#flush(waiting), waited]);
     for (const id of waiting) this.#waiters.delete(id);
     return outcomes.map((outcome) => this.#refresh(outcome));
   }
 
-  /** What was published in this turn of the event loop goes out first: handing work to the disk takes as long. */
-  async #flush(): Promise<void> {
-    await nextTurn();
+  /** While the disk works a message is slower on its way: what the broker takes at once goes out first. */
+  async #flush(ids: readonly string[]): Promise<void> {
+    const published = Promise.all(ids.map((id) => this.#untilPublished(id)));
+    await withinLimit(published, publishedWithinMs, undefined);
+    for (const id of ids) this.#publishing.delete(id);
     await this.#port.outbox.flush();
   }
 
@@ -240,6 +243,7 @@ export class Sending {
       const entry = this.#port.outbox.move(id, state, reason);
       if (entry === undefined) return;
       this.#port.audit.noteState("out", id, entry.envelope.to, state, reason);
+      this.#publishing.get(id)?.();
       if (isSettled(state)) {
         this.#waiters.get(id)?.();
         this.#dispatcher.settle(entry);
@@ -257,6 +261,15 @@ export class Sending {
       if (entry === undefined || isSettled(entry.state) || !this.#isReachable(entry.envelope.to, entry.envelope.toBox))
         resolve();
       else this.#waiters.set(id, resolve);
+    });
+  }
+
+  #untilPublished(id: string): Promise<void> {
+    return new Promise((resolve) => {
+      const entry = this.#port.outbox.get(id);
+      if (entry?.state === "queued" && this.#isReachable(entry.envelope.to, entry.envelope.toBox))
+        this.#publishing.set(id, resolve);
+      else resolve();
     });
   }
 
