@@ -2,8 +2,6 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { VERSION as piVersion } from "@earendil-works/pi-coding-agent";
 import { brokerStatus, listBrokers, packageVersion } from "../../broker/managed.ts";
-import { examine } from "../../peer/doctor.ts";
-import { checkVersions, describeChecks, worstOf } from "../../peer/report.ts";
 import type { Check } from "../../peer/verdicts.ts";
 import { makeName } from "../../protocol/names.ts";
 import { homeFolder } from "../../store/folder.ts";
@@ -26,6 +24,11 @@ export const doctorCommand: Subcommand = {
     const { session, ctx } = scene;
     const home = homeFolder(process.env);
     const { connection } = session;
+    // Few need it, and whoever enters a network should not wait for it to be loaded.
+    const [{ examine }, { checkVersions, describeChecks, worstOf }] = await Promise.all([
+      import("../../peer/doctor.ts"),
+      import("../../peer/report.ts"),
+    ]);
     const checks = await examine({
       home,
       readSettings: () => settingsHere(ctx),
@@ -43,17 +46,14 @@ export const doctorCommand: Subcommand = {
         hasAccount: connection.broker.hasAccount,
       },
     });
-    const all = [...checks, ...checkInstallation(scene)];
+    const versions = checkVersions(packageVersion(), [`Pi ${piVersion}`]);
+    const all = [...checks, versions, ...checkInstallation(scene)];
     session.say(describeChecks(all), noticeTypes[worstOf(all)]);
   },
 };
 
 function checkInstallation({ session }: CommandScene): Check[] {
-  return [
-    checkVersions(packageVersion(), [`Pi ${piVersion}`]),
-    checkCopies(refusedCopies()),
-    ...checkCommand(session.commandName()),
-  ];
+  return [checkCopies(refusedCopies()), ...checkCommand(session.commandName())];
 }
 
 /** @param ignored the paths of copies that do nothing */

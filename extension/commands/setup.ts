@@ -5,7 +5,7 @@ import { PilinkError } from "../../protocol/errors.ts";
 import { isJsonObject } from "../../protocol/json.ts";
 import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
-import { askEntrance, type Wish } from "../wizard.ts";
+import type { Wish } from "../wizard.ts";
 import { createCommand, enter, joinCommand } from "./enter.ts";
 
 /** `/pilink setup` */
@@ -22,6 +22,7 @@ export const setupCommand: Subcommand = {
         `Nobody can be asked here. Use ${createCommand.usage} or ${joinCommand.usage}.`,
       );
     }
+    const { askEntrance } = await import("../wizard.ts");
     const wish = await askEntrance(scene);
     if (wish === undefined) return session.say("Nothing was changed.");
     const { kind, network, flags, home } = wish;
