@@ -85,7 +85,17 @@ export async function readAudits(
       }
     }
   }
-  return { messages: messages.sort((a, b) => a.at - b.at), unreadable };
+  return { messages: orderByTime(messages), unreadable };
+}
+
+/** By time. What was sent comes before its arrival, and a question before its answer, also within one millisecond. */
+function orderByTime(messages: readonly RecordedMessage[]): RecordedMessage[] {
+  const byTime = messages.toSorted((a, b) => a.at - b.at);
+  const firstPlaces = new Map<string, number>();
+  for (const [place, { id }] of byTime.entries()) if (!firstPlaces.has(id)) firstPlaces.set(id, place);
+  const placeOf = ({ id }: RecordedMessage) => firstPlaces.get(id) ?? 0;
+  const rankOf = ({ direction }: RecordedMessage) => (direction === "out" ? 0 : 1);
+  return byTime.sort((a, b) => a.at - b.at || placeOf(a) - placeOf(b) || rankOf(a) - rankOf(b));
 }
 
 async function readAudit(folder: string, network: string, name: string) {

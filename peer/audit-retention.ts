@@ -1,6 +1,6 @@
 import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { absentCodes, listNames, unusable, writeFileAtomically } from "../store/folder.ts";
+import { absentCodes, hasCode, listNames, unusable, writeFileAtomically } from "../store/folder.ts";
 import { acquireLock } from "../store/lock.ts";
 import { isRolled } from "../store/rolling-file.ts";
 import { auditFile } from "./audit.ts";
@@ -106,7 +106,7 @@ async function removeEarlier(path: string, beforeMs: number): Promise<void> {
   const earlier = join(path, "earlier");
   for (const name of await listNames(earlier, absentCodes)) {
     const folder = join(earlier, name);
-    const movedMs = (await lstat(folder)).mtimeMs;
+    const movedMs = await writtenMs(folder);
     if (Math.max(movedMs, await newestMs(folder, await listNames(folder, absentCodes))) >= beforeMs) continue;
     await rm(folder, { recursive: true, force: true });
   }
@@ -114,8 +114,18 @@ async function removeEarlier(path: string, beforeMs: number): Promise<void> {
 
 /** When something of it was last written; the lock's file is, when a peer leaves. */
 async function newestMs(folder: string, names: readonly string[]): Promise<number> {
-  const times = await Promise.all(names.map(async (name) => (await lstat(join(folder, name))).mtimeMs));
+  const times = await Promise.all(names.map((name) => writtenMs(join(folder, name))));
   return Math.max(Number.NEGATIVE_INFINITY, ...times);
+}
+
+/** What was there a moment ago and is gone is being worked on by somebody: it counts as written just now. */
+async function writtenMs(path: string): Promise<number> {
+  try {
+    return (await lstat(path)).mtimeMs;
+  } catch (error) {
+    if (hasCode(error, ...absentCodes)) return Number.POSITIVE_INFINITY;
+    throw error;
+  }
 }
 
 function isLock(name: string): boolean {

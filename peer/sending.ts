@@ -185,8 +185,8 @@ export class Sending {
         hops: outgoing.hops ?? 0,
         ...(outgoing.ttlMs === undefined ? {} : { ttl: outgoing.ttlMs }),
       });
-      this.#dispatcher.pump(life.presence.box);
       this.#port.audit.noteOut(entry.envelope);
+      this.#dispatcher.pump(life.presence.box);
       this.#startTtl(entry);
       return { to, id, state: entry.state };
     } catch (error) {
