@@ -11,12 +11,22 @@ interface Meter {
   url: string;
   packets: number;
   sizeBytes: number;
+  /** How many of the packets were a PUBLISH whose PUBACK has not passed yet. */
+  open: number;
+}
+
+/** An acknowledgement follows its message: only between two of them are counts whole. */
+function atRest(...meters: Meter[]): Promise<unknown> {
+  return eventually(() => meters.every(({ open }) => open === 0));
 }
 
 async function startMeter(stage: Stage): Promise<Meter> {
-  const meter = { url: "", packets: 0, sizeBytes: 0 };
+  const meter = { url: "", packets: 0, sizeBytes: 0, open: 0 };
   const note = (packet: Buffer) => {
-    if ((packet[0] ?? 0) >> 4 >= 12) return;
+    const type = (packet[0] ?? 0) >> 4;
+    if (type >= 12) return;
+    if (type === 3) meter.open += 1;
+    if (type === 4) meter.open -= 1;
     meter.packets += 1;
     meter.sizeBytes += packet.length;
   };
@@ -41,6 +51,7 @@ describeOnBrokers("what a network costs", ({ broker }) => {
       };
       // The first one is preceded by what the join has still under way.
       await exchange();
+      await atRest(near, far);
       const before = { near: { ...near }, far: { ...far } };
       const count = 20;
       for (let sent = 0; sent < count; sent += 1) await exchange();
@@ -70,6 +81,7 @@ describeOnBrokers("what a network costs", ({ broker }) => {
         return guest;
       };
       await came();
+      await atRest(meter);
       const before = { ...meter };
       const guest = await came();
       await eventually(() => meter.packets - before.packets === 2);
