@@ -3,34 +3,20 @@ import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
-import { createNetwork, type NetworkPeer } from "../../library/index.ts";
+import { describe, expect, it } from "vitest";
 import { onCleanup } from "../support/cleanup.ts";
 import { eventually } from "../support/eventually.ts";
 import { liveProcesses } from "../support/live-processes.ts";
 import { listen } from "../support/network.ts";
+import { useHost } from "./host.ts";
 import { useShell } from "./shell.ts";
 
 const shell = useShell();
-let number = 0;
-let network = "";
-let dev: NetworkPeer | undefined;
-
-afterEach(async () => {
-  await dev?.close();
-  dev = undefined;
-});
-
-async function host(): Promise<NetworkPeer> {
-  number += 1;
-  network = `hooks-${number}`;
-  dev = await createNetwork({ network, name: "dev", url: shell.url(), home: shell.state() });
-  return dev;
-}
+const host = useHost(shell, "hooks");
 
 /** A folder of its own, with a script in it that a hook runs. */
 async function script(text: string): Promise<{ folder: string; path: string }> {
-  const folder = join(shell.home().path, `hook-${number}`);
+  const folder = join(shell.home().path, `folder-of-${host.network}`);
   await mkdir(folder, { recursive: true });
   const path = join(folder, "hook.sh");
   await writeFile(path, `#!/bin/sh\n${text}\n`);
@@ -73,11 +59,11 @@ async function receivePosts(answer: (index: number) => number): Promise<{ url: s
 
 describe("--on-message", { timeout: 120_000 }, () => {
   it("gets the message on its input and in its environment, and nothing of it in its line", async () => {
-    const sender = await host();
+    const sender = await host.open();
     const { folder, path } = await script(
       `env > "$1/environment"; cat > "${join(shell.home().path, "$PILINK_ID.json")}"; printf '%s|%s|%s|%s|%s|%s' "$PILINK_FROM" "$PILINK_TYPE" "$PILINK_NETWORK" "$PILINK_NAME" "$PILINK_VERIFIED" "$PILINK_BODY" > "$1/$PILINK_ID.txt"; echo "$#" > "$1/count"`,
     );
-    await shell.does(["join", network, "--name", "build", "--background", "--on-message", `${path} ${folder}`], {
+    await shell.does(["join", host.network, "--name", "build", "--background", "--on-message", `${path} ${folder}`], {
       env: { PILINK_USERNAME: "me", PILINK_PASSWORD: "hidden" },
     });
     const evil = `'; touch ${folder}/pwned; echo "$(touch ${folder}/pwned)" \`touch ${folder}/pwned\` \u001b[31mred`;
@@ -85,7 +71,7 @@ describe("--on-message", { timeout: 120_000 }, () => {
     const text = join(folder, `${outcome?.id}.txt`);
     const seen = await eventually(() => readFile(text, "utf8"), patient);
     // What a terminal would obey is taken out for the environment, and only there.
-    expect(seen).toBe(`dev|task|${network}|build|1|${evil.replace("\u001b[31m", "")}`);
+    expect(seen).toBe(`dev|task|${host.network}|build|1|${evil.replace("\u001b[31m", "")}`);
     const envelope = JSON.parse(await readFile(join(shell.home().path, `${outcome?.id}.json`), "utf8"));
     expect(envelope).toMatchObject({
       v: 1,
@@ -104,11 +90,11 @@ describe("--on-message", { timeout: 120_000 }, () => {
   });
 
   it("answers through the same peer, as often as agents may without a person (hazard 15)", async () => {
-    const sender = await host();
+    const sender = await host.open();
     const pilink = `"${process.execPath}" "${join(import.meta.dirname, "../../cli/pilink.js")}"`;
     await shell.does([
       "join",
-      network,
+      host.network,
       "--name",
       "echo",
       "--background",
@@ -119,7 +105,7 @@ describe("--on-message", { timeout: 120_000 }, () => {
     for await (const { body, re, id } of sender) {
       expect(body).toBe("you said: hello");
       expect(re).toBe(sender.sent[0]?.id);
-      const entry = (await shell.does(["log", "--as", "echo", "--network", network, "--json"])).json.find(
+      const entry = (await shell.does(["log", "--as", "echo", "--network", host.network, "--json"])).json.find(
         (line) => line.id === id,
       );
       expect(entry).toMatchObject({ direction: "out", peer: "dev" });
@@ -128,11 +114,11 @@ describe("--on-message", { timeout: 120_000 }, () => {
   });
 
   it("that fails, hangs or cannot take a body so large holds up no delivery, and is logged", async () => {
-    const sender = await host();
+    const sender = await host.open();
     const { path, folder } = await script(
       `[ "$PILINK_FROM" = dev ] || exit 9\ncase "$PILINK_BODY" in fail) echo "no such build" >&2; exit 3;; hang) exec sleep 600;; esac\nwc -c > "$1/$PILINK_ID.size"`,
     );
-    await shell.does(["join", network, "--name", "build", "--background", "--on-message", `${path} ${folder}`]);
+    await shell.does(["join", host.network, "--name", "build", "--background", "--on-message", `${path} ${folder}`]);
     for (let count = 0; count < 6; count += 1) await sender.send("build", "hang");
     for (let count = 0; count < 6; count += 1) await sender.send("build", "fail");
     const outcomes = await sender.send("build", "x".repeat(1024 * 1024));
@@ -142,7 +128,7 @@ describe("--on-message", { timeout: 120_000 }, () => {
     await shell.does(["leave"]);
     await eventually(async () => expect(await liveProcesses("sleep 600")).toEqual([]), patient);
     expect(await log()).toContain("the command was ended: the background peer has ended");
-    await shell.does(["join", network, "--name", "build", "--background", "--on-message", `${path} ${folder}`]);
+    await shell.does(["join", host.network, "--name", "build", "--background", "--on-message", `${path} ${folder}`]);
     await sender.send("build", "fail");
     const [large] = await sender.send("build", "x".repeat(1024 * 1024));
     await eventually(async () => expect(await log()).toContain("the command ended with 3: no such build"), patient);
@@ -156,9 +142,9 @@ describe("--on-message", { timeout: 120_000 }, () => {
 
 describe("--webhook", { timeout: 120_000 }, () => {
   it("posts each event, signed, and again where it is not taken at first", async () => {
-    const sender = await host();
+    const sender = await host.open();
     const { url, posts } = await receivePosts((index) => (index === 0 ? 503 : 204));
-    await shell.does(["join", network, "--name", "build", "--background", "--webhook", url], {
+    await shell.does(["join", host.network, "--name", "build", "--background", "--webhook", url], {
       env: { PILINK_WEBHOOK_SECRET: "shared" },
     });
     const [outcome] = await sender.send("build", { tests: "red" }, { type: "result" });
@@ -166,7 +152,7 @@ describe("--webhook", { timeout: 120_000 }, () => {
     const [first, second] = posts;
     expect(JSON.parse(second?.body ?? "")).toMatchObject({
       event: "message",
-      network,
+      network: host.network,
       peer: "build",
       id: outcome?.id,
       from: "dev",
@@ -191,9 +177,9 @@ describe("--webhook", { timeout: 120_000 }, () => {
   });
 
   it("that refuses is logged, and holds up nothing; without a secret nothing is signed", async () => {
-    const sender = await host();
+    const sender = await host.open();
     const { url, posts } = await receivePosts(() => 404);
-    await shell.does(["join", network, "--name", "build", "--background", "--webhook", url]);
+    await shell.does(["join", host.network, "--name", "build", "--background", "--webhook", url]);
     await sender.send("build", "one");
     await eventually(async () => expect(await log()).toContain("it was answered with 404 (tried 1 times)"), patient);
     expect(posts[0]?.headers).not.toHaveProperty("x-pilink-signature");
@@ -203,9 +189,9 @@ describe("--webhook", { timeout: 120_000 }, () => {
 
 describe("--notify-dir", { timeout: 120_000 }, () => {
   it("gets one whole file for each event, in order", async () => {
-    const sender = await host();
+    const sender = await host.open();
     const folder = join(shell.home().path, "notices");
-    await shell.does(["join", network, "--name", "build", "--background", "--notify-dir", folder]);
+    await shell.does(["join", host.network, "--name", "build", "--background", "--notify-dir", folder]);
     for (const body of ["one", "two", "three"]) await sender.send("build", body);
     await eventually(
       async () => expect((await readdir(folder)).filter((name) => name.endsWith(".json"))).toHaveLength(3),

@@ -1,25 +1,10 @@
-import { afterEach, describe, expect, it } from "vitest";
-import { createNetwork, type NetworkPeer } from "../../library/index.ts";
+import { describe, expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
+import { useHost } from "./host.ts";
 import { type Running, useShell } from "./shell.ts";
 
 const shell = useShell();
-let number = 0;
-let network = "";
-let dev: NetworkPeer | undefined;
-
-afterEach(async () => {
-  await dev?.close();
-  dev = undefined;
-});
-
-/** A program that is the host. */
-async function host(): Promise<NetworkPeer> {
-  number += 1;
-  network = `killed-${number}`;
-  dev = await createNetwork({ network, name: "dev", url: shell.url(), home: shell.state() });
-  return dev;
-}
+const host = useHost(shell, "killed");
 
 async function kill({ child, ended }: Running): Promise<void> {
   child.kill("SIGKILL");
@@ -39,8 +24,8 @@ const big = "x".repeat(300_000);
 
 describe("kill -9", { timeout: 180_000 }, () => {
   it("of recv while it writes loses nothing: the next one writes it again", async () => {
-    const sender = await host();
-    await shell.does(["join", network, "--name", "build", "--background"]);
+    const sender = await host.open();
+    await shell.does(["join", host.network, "--name", "build", "--background"]);
     await sender.send("build", "first");
     await sender.send("build", big);
     const reader = shell.start(["recv", "--as", "build", "--json"]);
@@ -55,8 +40,8 @@ describe("kill -9", { timeout: 180_000 }, () => {
   });
 
   it("of recv at any moment loses nothing", async () => {
-    const sender = await host();
-    await shell.does(["join", network, "--name", "build", "--background"]);
+    const sender = await host.open();
+    await shell.does(["join", host.network, "--name", "build", "--background"]);
     const seen = new Set<unknown>();
     const rounds = 12;
     for (let round = 0; round < rounds; round += 1) {
@@ -76,8 +61,8 @@ describe("kill -9", { timeout: 180_000 }, () => {
   });
 
   it("of listen while it writes loses nothing: the next one of its name and folder writes it again", async () => {
-    const sender = await host();
-    const listener = shell.start(["listen", network, "--name", "ears", "--json"]);
+    const sender = await host.open();
+    const listener = shell.start(["listen", host.network, "--name", "ears", "--json"]);
     await listener.line({ event: "ready" });
     await eventually(() => sender.roster.length === 2);
     listener.child.stdout?.pause();
@@ -85,7 +70,7 @@ describe("kill -9", { timeout: 180_000 }, () => {
     await sender.send("ears", "second");
     await eventually(() => sender.sent[0]?.state === "injected", { timeoutMs: 20_000 });
     await kill(listener);
-    const again = shell.start(["listen", network, "--name", "ears", "--json"]);
+    const again = shell.start(["listen", host.network, "--name", "ears", "--json"]);
     await again.line({ body: "second" });
     expect(written(again)).toEqual([big, "second"]);
     await eventually(() => sender.sent.every(({ state }) => state === "seen"), { timeoutMs: 20_000 });
@@ -94,12 +79,12 @@ describe("kill -9", { timeout: 180_000 }, () => {
   });
 
   it("of listen at any moment loses nothing", async () => {
-    const sender = await host();
+    const sender = await host.open();
     const seen = new Set<unknown>();
     const rounds = 6;
     let next = 0;
     for (let round = 0; round < rounds; round += 1) {
-      const listener = shell.start(["listen", network, "--name", "ears", "--json"]);
+      const listener = shell.start(["listen", host.network, "--name", "ears", "--json"]);
       await listener.line({ event: "ready" });
       await eventually(() => sender.roster.some(({ name, state }) => name === "ears" && state === "online"), {
         timeoutMs: 20_000,
@@ -110,7 +95,7 @@ describe("kill -9", { timeout: 180_000 }, () => {
       clearTimeout(timer);
       for (const body of written(listener)) seen.add(body);
     }
-    const last = shell.start(["listen", network, "--name", "ears", "--json"]);
+    const last = shell.start(["listen", host.network, "--name", "ears", "--json"]);
     await eventually(
       () => {
         for (const body of written(last)) seen.add(body);
@@ -125,15 +110,15 @@ describe("kill -9", { timeout: 180_000 }, () => {
   });
 
   it("of the reader of listen ends it, and its message is unread again", async () => {
-    const sender = await host();
-    const listener = shell.start(["listen", network, "--name", "ears", "--json"]);
+    const sender = await host.open();
+    const listener = shell.start(["listen", host.network, "--name", "ears", "--json"]);
     await listener.line({ event: "ready" });
     await eventually(() => sender.roster.length === 2);
     listener.child.stdout?.destroy();
     await sender.send("ears", "nobody reads this");
     expect(await listener.ended).toMatchObject({ code: 1 });
     await eventually(() => sender.roster.length === 1);
-    const again = shell.start(["listen", network, "--name", "ears", "--json"]);
+    const again = shell.start(["listen", host.network, "--name", "ears", "--json"]);
     await again.line({ body: "nobody reads this" });
   });
 });

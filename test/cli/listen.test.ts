@@ -1,27 +1,14 @@
-import { afterEach, describe, expect, it } from "vitest";
-import { createNetwork, type Message, type NetworkPeer } from "../../library/index.ts";
+import { describe, expect, it } from "vitest";
+import type { Message, NetworkPeer } from "../../library/index.ts";
 import { eventually } from "../support/eventually.ts";
+import { useHost } from "./host.ts";
 import { type Running, useShell } from "./shell.ts";
 
 const shell = useShell();
-let number = 0;
-let network = "";
-let dev: NetworkPeer | undefined;
-
-afterEach(async () => {
-  await dev?.close();
-  dev = undefined;
-});
-
-async function host(): Promise<NetworkPeer> {
-  number += 1;
-  network = `listen-${number}`;
-  dev = await createNetwork({ network, name: "dev", url: shell.url(), home: shell.state() });
-  return dev;
-}
+const host = useHost(shell, "listen");
 
 async function listen(...options: string[]): Promise<Running> {
-  const listener = shell.start(["listen", network, "--name", "ears", "--json", ...options]);
+  const listener = shell.start(["listen", host.network, "--name", "ears", "--json", ...options]);
   await listener.line({ event: "ready" });
   return listener;
 }
@@ -37,10 +24,10 @@ async function take(peer: NetworkPeer, many: number): Promise<Message[]> {
 
 describe("listen --json", { timeout: 120_000 }, () => {
   it("tells who is here and what arrives, and sends what it is given", async () => {
-    const peer = await host();
+    const peer = await host.open();
     const listener = await listen("--role", "the ears");
     expect(await listener.line({ event: "ready" })).toMatchObject({
-      network,
+      network: host.network,
       name: "ears",
       kind: "member",
       url: shell.url(),
@@ -66,7 +53,7 @@ describe("listen --json", { timeout: 120_000 }, () => {
   });
 
   it("answers a bad line, and goes on", async () => {
-    const peer = await host();
+    const peer = await host.open();
     const listener = await listen();
     const bad = [
       "{",
@@ -113,7 +100,7 @@ describe("listen --json", { timeout: 120_000 }, () => {
   });
 
   it("sends a thousand lines in their order, and gives each its outcome", async () => {
-    const peer = await host();
+    const peer = await host.open();
     const listener = await listen();
     const taking = take(peer, 1_000);
     listener.write(
@@ -128,9 +115,9 @@ describe("listen --json", { timeout: 120_000 }, () => {
   });
 
   it("ends with 5 when its network does, and with 0 when it is told to", async () => {
-    const peer = await host();
+    const peer = await host.open();
     const listener = await listen();
-    const other = shell.start(["listen", network, "--name", "other", "--json", "--no-input"]);
+    const other = shell.start(["listen", host.network, "--name", "other", "--json", "--no-input"]);
     await other.line({ event: "ready" });
     await listener.line({ event: "joined", name: "other" });
     other.child.kill("SIGTERM");
@@ -143,14 +130,14 @@ describe("listen --json", { timeout: 120_000 }, () => {
   });
 
   it("tells that a peer which was killed is back, and not that it left and joined", async () => {
-    await host();
+    await host.open();
     const listener = await listen();
-    const killed = shell.start(["listen", network, "--name", "other", "--json", "--no-input"]);
+    const killed = shell.start(["listen", host.network, "--name", "other", "--json", "--no-input"]);
     await killed.line({ event: "ready" });
     await listener.line({ event: "joined", name: "other" });
     killed.child.kill("SIGKILL");
     await listener.line({ event: "lost", name: "other" });
-    const again = shell.start(["listen", network, "--name", "other", "--json", "--no-input"]);
+    const again = shell.start(["listen", host.network, "--name", "other", "--json", "--no-input"]);
     await listener.line({ event: "returned", name: "other" });
     again.child.kill("SIGTERM");
     await listener.line({ event: "departed", name: "other" });
@@ -159,12 +146,12 @@ describe("listen --json", { timeout: 120_000 }, () => {
   });
 
   it("tells of a name that is taken, and of a network that is not there", async () => {
-    await host();
+    await host.open();
     await listen();
-    const taken = await shell.run(["listen", network, "--name", "ears", "--json"]);
+    const taken = await shell.run(["listen", host.network, "--name", "ears", "--json"]);
     expect(taken).toMatchObject({ code: 4, stdout: "" });
     expect(JSON.parse(taken.stderr)).toMatchObject({ error: { code: "name-taken" } });
     expect(await shell.run(["listen", "nowhere", "--json"])).toMatchObject({ code: 5 });
-    expect(await shell.run(["listen", network])).toMatchObject({ code: 2 });
+    expect(await shell.run(["listen", host.network])).toMatchObject({ code: 2 });
   });
 });
