@@ -1,11 +1,11 @@
 import { EventEmitter } from "node:events";
 import { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { IClientOptions, MqttClient } from "mqtt";
 import { describeAddress, isLoopback } from "../protocol/address.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { dropNumberCache } from "../store/number-cache.ts";
 import { importInBun } from "./bun-packages.ts";
+import { Gathering } from "./gathering.ts";
 import { explainRefusal, lostWhile } from "./link-errors.ts";
 
 const { default: mqtt } = await importInBun(() => import("mqtt"));
@@ -271,41 +271,6 @@ export async function deleteSession(
   const link = new Link({ ...options, clean: true, onMessage: () => undefined });
   await link.open();
   await link.close();
-}
-
-/**
- * Brings what is written in one turn of the event loop together: by itself each packet is a system call, and in a burst
- * these take more time than everything else.
- */
-class Gathering {
-  readonly #stream: Duplex;
-  #state: "idle" | "written" | "held" = "idle";
-
-  constructor(stream: Duplex) {
-    this.#stream = stream;
-  }
-
-  /** Call it before a packet is written that somebody waits for. The first one of a turn goes out at once. */
-  add(): void {
-    if (this.#state === "idle") this.#begin("written");
-    else this.hold();
-  }
-
-  /** What is written in the rest of this turn goes out at its end. */
-  hold(): void {
-    if (this.#state === "held") return;
-    if (this.#state === "idle") this.#begin("held");
-    this.#state = "held";
-    this.#stream.cork();
-  }
-
-  #begin(state: "written" | "held"): void {
-    this.#state = state;
-    setImmediate(() => {
-      if (this.#state === "held") this.#stream.uncork();
-      this.#state = "idle";
-    });
-  }
 }
 
 function textWill(will: { topic: string; payload: string }): { topic: string; payload: Buffer } {
