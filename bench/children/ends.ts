@@ -2,6 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import type { End } from "../ends/end.ts";
+import { openKeptEnd } from "../ends/kept.ts";
 import { openMqttEnd } from "../ends/mqtt.ts";
 import { openPilinkEnd } from "../ends/pilink.ts";
 import {
@@ -30,6 +31,7 @@ function hear(body: string): void {
 async function openEnd(place: Place): Promise<End> {
   if (place.kind === "pilink") return openPilinkEnd(place, hear);
   if (place.kind === "mqtt") return openMqttEnd(place, hear);
+  if (place.kind === "kept") return openKeptEnd(place, hear);
   if (place.kind === "sse") return openSseEnd(place, hear);
   return openTcpEnd(place, hear);
 }

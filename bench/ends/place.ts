@@ -17,6 +17,16 @@ const mqttSchema = z.object({ kind: z.literal("mqtt"), name: z.string(), address
 /** A bare client of a broker. */
 export type MqttPlace = z.infer<typeof mqttSchema>;
 
+const keptSchema = z.object({
+  kind: z.literal("kept"),
+  name: z.string(),
+  address: z.string(),
+  /** Where its file is; the folder exists. */
+  folder: z.string(),
+});
+/** A client of a broker that keeps what it sends and what it receives. */
+export type KeptPlace = z.infer<typeof keptSchema>;
+
 const sseSchema = z.object({ kind: z.literal("sse"), name: z.string(), port: z.int() });
 /** A client of the hub. */
 export type SsePlace = z.infer<typeof sseSchema>;
@@ -26,7 +36,13 @@ const tcpSchema = z.object({ kind: z.literal("tcp"), port: z.int() });
 export type TcpPlace = z.infer<typeof tcpSchema>;
 
 /** Where an end is opened. */
-export const placeSchema = z.discriminatedUnion("kind", [pilinkPlaceSchema, mqttSchema, sseSchema, tcpSchema]);
+export const placeSchema = z.discriminatedUnion("kind", [
+  pilinkPlaceSchema,
+  mqttSchema,
+  keptSchema,
+  sseSchema,
+  tcpSchema,
+]);
 export type Place = z.infer<typeof placeSchema>;
 
 const receiverSchema = z.union([z.string(), z.array(z.string())]);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { temporaryHome } from "../../test/support/temporary-home.ts";
 import { type BenchBroker, startBrokers } from "../brokers.ts";
 import { startChild } from "../child.ts";
 import { quantile } from "../figure.ts";
@@ -59,7 +60,7 @@ async function measure({ rounds, isQuick, say }: SceneOptions) {
 async function openPairs(say: (line: string) => void): Promise<Pair[]> {
   const pairs: Pair[] = [];
   for (const broker of await startBrokers(say)) {
-    pairs.push(await openPilinkPair(broker), await openMqttPair(broker));
+    pairs.push(await openPilinkPair(broker), await openMqttPair(broker), await openKeptPair(broker));
   }
   pairs.push(await openSsePair(), await openTcpPair());
   return pairs;
@@ -76,6 +77,14 @@ async function openMqttPair(broker: BenchBroker): Promise<Pair> {
   const sender = await startEnds([{ ...place, name: "sender" }]);
   const receiver = await startEnds([{ ...place, name: "receiver" }]);
   return { subject: subjectOf("mqtt", broker), confirmation: "PUBACK", sender, receiver };
+}
+
+async function openKeptPair(broker: BenchBroker): Promise<Pair> {
+  const { path: folder } = await temporaryHome();
+  const place = { kind: "kept", address: broker.address, folder } as const;
+  const sender = await startEnds([{ ...place, name: "sender" }]);
+  const receiver = await startEnds([{ ...place, name: "receiver" }]);
+  return { subject: `mqtt.js and a file at each end on ${broker.name}`, confirmation: "PUBACK", sender, receiver };
 }
 
 async function openSsePair(): Promise<Pair> {
