@@ -4,6 +4,7 @@ import type { ModelMessage } from "../peer/model-tools.ts";
 import type { Peer, SendOutcome } from "../peer/peer.ts";
 import type { Preferences } from "../peer/preferences.ts";
 import { Restraint } from "../peer/restraint.ts";
+import { prepareSecrets } from "../peer/secrets.ts";
 import { isAgreed } from "./question.ts";
 import type { Reading } from "./reading.ts";
 
@@ -41,6 +42,14 @@ export class ModelSends {
       ...this.#reading.next(),
       ...(signal === undefined ? {} : { signal }),
     });
+  }
+
+  /**
+   * A run of the model has begun: what its first message needs is loaded while it thinks. What fails here fails again
+   * with that message, and is told then.
+   */
+  prepare(): void {
+    prepareSecrets().catch(() => undefined);
   }
 
   async #approve(to: string[], body: string, scene: SendScene): Promise<void> {

@@ -256,6 +256,7 @@ export class Session implements Attachment {
     noteAboutSeen(this.#carried, messages);
     const { peer } = this.#carried.connection ?? {};
     if (peer === undefined) return;
+    this.modelSends.prepare();
     const ids = idsIn(messages);
     this.reading.noteRequest(peer, ids);
   }

@@ -22,28 +22,46 @@ export async function findSecret(text: string): Promise<string | undefined> {
 
 /** Loads what {@link findSecret} needs, so that the first message does not wait for it. */
 export async function prepareSecrets(): Promise<void> {
-  await findKnownForm("");
+  await knownForms.load();
 }
 
 async function findKnownForm(text: string): Promise<string | undefined> {
-  const [{ lintSource }, { rules }] = await Promise.all([
-    import("@secretlint/core"),
-    import("@secretlint/secretlint-rule-preset-recommend"),
-  ]);
+  const { lintSource, rules } = await knownForms.load();
   const { messages } = await lintSource({
     source: { content: text, filePath: "message.txt", ext: ".txt", contentType: "text" },
-    options: {
-      noPhysicFilePath: true,
-      config: {
-        // That one lets the text itself switch the others off.
-        rules: rules
-          .filter((rule) => rule.meta.id !== "@secretlint/secretlint-rule-filter-comments")
-          .map((rule) => ({ id: rule.meta.id, rule })),
-      },
-    },
+    options: { noPhysicFilePath: true, config: { rules } },
   });
   const [first] = messages;
   if (first === undefined) return undefined;
   const kind = /^found (.+?)(?:\(|:)/.exec(first.message)?.[1];
   return kind === undefined ? "a secret" : `a secret (${kind.trim()})`;
+}
+
+/** The packages that know the forms of secrets. Pi's loader looks for a package on the disk at each import of it. */
+class KnownForms {
+  #loading: ReturnType<typeof loadKnownForms> | undefined;
+
+  load(): ReturnType<typeof loadKnownForms> {
+    this.#loading ??= loadKnownForms();
+    return this.#loading;
+  }
+}
+
+const knownForms = new KnownForms();
+
+async function loadKnownForms() {
+  const [{ lintSource }, { rules }, { secretLintProfiler }] = await Promise.all([
+    import("@secretlint/core"),
+    import("@secretlint/secretlint-rule-preset-recommend"),
+    import("@secretlint/profiler"),
+  ]);
+  // It is on unless told otherwise, and keeps 170 entries of each look in the process for ever.
+  secretLintProfiler.setEnabled(false);
+  return {
+    lintSource,
+    // That one lets the text itself switch the others off.
+    rules: rules
+      .filter((rule) => rule.meta.id !== "@secretlint/secretlint-rule-filter-comments")
+      .map((rule) => ({ id: rule.meta.id, rule })),
+  };
 }

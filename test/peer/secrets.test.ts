@@ -37,6 +37,13 @@ describe("findSecret", () => {
     expect(await findSecret(text)).toBeUndefined();
   });
 
+  it("leaves nothing in the process that grows with each message", async () => {
+    await prepareSecrets();
+    const before = performance.getEntries().length;
+    for (const text of ["Done.", "Please review it.", "Which branch?"]) await findSecret(text);
+    expect(performance.getEntries()).toHaveLength(before);
+  });
+
   it("takes the largest body", async () => {
     await prepareSecrets();
     expect(await findSecret("lorem ipsum dolor ".repeat(58_000))).toBeUndefined();
