@@ -106,8 +106,9 @@ export class Dispatcher {
     const pause = Math.min(repeatPauses.longestMs, repeatPauses.firstMs * 2 ** (attempts - 1));
     const dueMs = this.#port.nowMs() + pause * (0.8 + 0.4 * this.#port.random());
     lane.flights.set(id, { entry, attempts, dueMs });
+    const published = this.#port.publish(entry);
     if (dueMs < this.#timerDueMs) this.#wakeAt(dueMs);
-    this.#port.publish(entry).then(
+    published.then(
       () => {
         if (!this.#closed) this.#port.onPublished(entry);
       },

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Envelope, encodeEnvelope, envelopeSchema } from "../protocol/envelope.ts";
+import { type Envelope, encodeEnvelope, envelopeSchema, restateEnvelope } from "../protocol/envelope.ts";
 import { PilinkError } from "../protocol/errors.ts";
 import { byteLengthOf } from "../protocol/json.ts";
 import { advanceState, isSettled, type MessageState, messageStates } from "../protocol/receipt.ts";
@@ -40,6 +40,8 @@ export class Outbox {
   readonly #lastSeq = new Map<string, number>();
   #openCount = 0;
   #openBytes = 0;
+  // Most messages are published right after they were written; the text of all that wait would be too much to keep.
+  #newest: { id: string; base: number; text: string } | undefined;
 
   /**
    * @param opened the outbox file of this instance
@@ -64,7 +66,8 @@ export class Outbox {
     const seq = (this.#lastSeq.get(draft.toBox) ?? 0) + 1;
     const envelope: Envelope = { ...draft, seq, base: this.baseOf(draft.toBox) ?? seq };
     // `base` is written anew at each publishing, and grows up to `seq`: the message must still fit then.
-    const sizeBytes = byteLengthOf(encodeEnvelope({ ...envelope, base: seq }));
+    const longest = encodeEnvelope({ ...envelope, base: seq });
+    const sizeBytes = byteLengthOf(longest);
     if (this.#openCount >= outboxLimits.messages || this.#openBytes + sizeBytes > outboxLimits.bytes) {
       throw new PilinkError(
         "outbox-full",
@@ -72,8 +75,18 @@ export class Outbox {
         { value: this.#openCount },
       );
     }
-    this.#journal.append({ op: "out", envelope });
+    const text = envelope.base === seq ? longest : restateEnvelope(envelope, envelope.base);
+    this.#journal.appendText(`{"op":"out","envelope":${text}}`);
+    this.#newest = { id: envelope.id, base: envelope.base, text };
     return this.#hold(envelope, sizeBytes);
+  }
+
+  /** The text to publish for a message of this outbox, with the `base` of now ([DEL-13] in topics.md). */
+  textOf({ envelope }: OutboxEntry): string {
+    // What was settled since it was written need not be waited for any more.
+    const base = this.baseOf(envelope.toBox) ?? envelope.base;
+    const { id, base: written, text } = this.#newest ?? {};
+    return id === envelope.id && written === base && text !== undefined ? text : restateEnvelope(envelope, base);
   }
 
   get(id: string): OutboxEntry | undefined {

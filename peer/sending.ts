@@ -1,4 +1,4 @@
-import { checkBody, restateEnvelope } from "../protocol/envelope.ts";
+import { checkBody } from "../protocol/envelope.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
 import { idSchema, newId } from "../protocol/ids.ts";
 import { parseName, readName } from "../protocol/names.ts";
@@ -185,8 +185,9 @@ export class Sending {
         hops: outgoing.hops ?? 0,
         ...(outgoing.ttlMs === undefined ? {} : { ttl: outgoing.ttlMs }),
       });
-      this.#port.audit.noteOut(entry.envelope);
+      // First of all it goes out: somebody waits for it.
       this.#dispatcher.pump(life.presence.box);
+      this.#port.audit.noteOut(entry.envelope);
       this.#startTtl(entry);
       return { to, id, state: entry.state };
     } catch (error) {
@@ -232,10 +233,7 @@ export class Sending {
   }
 
   #publish(entry: OutboxEntry): Promise<void> {
-    const { to, toBox } = entry.envelope;
-    // What was settled since it was written need not be waited for any more.
-    const base = this.#port.outbox.baseOf(toBox) ?? entry.envelope.base;
-    return this.#port.wire.publishEnvelope(to, restateEnvelope(entry.envelope, base));
+    return this.#port.wire.publishEnvelope(entry.envelope.to, this.#port.outbox.textOf(entry));
   }
 
   #move(id: string, state: SentEntry["state"], reason?: string): void {

@@ -92,7 +92,7 @@ export class Wire {
     return this.link.publish(formatTopic(this.#network, to, "receipts"), encodeReceipt(receipt));
   }
 
-  /** @param text an envelope as `restateEnvelope` wrote it */
+  /** @param text an envelope as `encodeEnvelope` or `restateEnvelope` wrote it */
   publishEnvelope(to: string, text: string): Promise<void> {
     return this.link.publish(formatTopic(this.#network, to, "inbox"), text);
   }

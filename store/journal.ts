@@ -1,16 +1,6 @@
-import {
-  closeSync,
-  fdatasync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fdatasync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
 import type { z } from "zod";
+import { appendWhole } from "./appending.ts";
 import { hasCode, temporaryName, unusable } from "./folder.ts";
 
 /** A file of JSON lines that is only ever added to, and read once when it is opened. */
@@ -21,6 +11,14 @@ export interface Journal<Line> {
    * @throws PilinkError `state-unusable` where the disk refuses it; the file is then as it was
    */
   append(line: Line): void;
+
+  /**
+   * As {@link append}, for a line that is at hand as JSON text.
+   *
+   * @param text what `JSON.stringify` gave for a line
+   * @throws PilinkError `state-unusable` where the disk refuses it; the file is then as it was
+   */
+  appendText(text: string): void;
 
   /**
    * Adds a line that is written at the end of this turn of the event loop, or with the next line: a crash of the process
@@ -92,7 +90,11 @@ class FileJournal<Line> implements Journal<Line> {
   }
 
   append(line: Line): void {
-    this.#write(`${this.#noted}${JSON.stringify(line)}\n`);
+    this.appendText(JSON.stringify(line));
+  }
+
+  appendText(text: string): void {
+    this.#write(`${this.#noted}${text}\n`);
   }
 
   note(line: Line): void {
@@ -143,14 +145,12 @@ class FileJournal<Line> implements Journal<Line> {
 
   /** Writes lines, all of them or none. @throws PilinkError `state-unusable` */
   #write(text: string): void {
-    const bytes = Buffer.from(text, "utf8");
     const file = this.#opened();
     try {
-      writeWhole(file, bytes, this.#sizeBytes);
+      this.#sizeBytes += appendWhole(file, text, this.#sizeBytes);
     } catch (cause) {
       throw unusable(this.#path, cause);
     }
-    this.#sizeBytes += bytes.length;
     this.#noted = "";
   }
 
@@ -221,7 +221,7 @@ function replaceFile(path: string, bytes: Uint8Array): void {
   try {
     const file = openSync(temporary, "wx", 0o600);
     try {
-      writeWhole(file, bytes, 0);
+      appendWhole(file, bytes, 0);
       // Without this a power cut after the renaming could leave an empty file in place of the good one.
       fsyncSync(file);
     } finally {
@@ -231,18 +231,6 @@ function replaceFile(path: string, bytes: Uint8Array): void {
   } catch (cause) {
     rmSync(temporary, { force: true });
     throw unusable(path, cause);
-  }
-}
-
-/** Adds all of it to a file of that size, or nothing: a full disk takes part of a write, and refuses only the next one. */
-function writeWhole(file: number, bytes: Uint8Array, sizeBytes: number): void {
-  let written = 0;
-  try {
-    while (written < bytes.length) written += writeSync(file, bytes, written);
-  } catch (cause) {
-    // What stays of a line would join itself to the next one.
-    if (written > 0) ftruncateSync(file, sizeBytes);
-    throw cause;
   }
 }
 

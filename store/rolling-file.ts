@@ -1,15 +1,6 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
+import { appendWhole } from "./appending.ts";
 import { unusable } from "./folder.ts";
 
 /** How much a {@link RollingFile} keeps. */
@@ -46,20 +37,20 @@ export class RollingFile {
    * @throws PilinkError `state-unusable` where the disk refuses it; the file then ends with the line before
    */
   append(text: string): void {
-    const bytes = Buffer.from(text, "utf8");
+    const sizeBytes = Buffer.byteLength(text);
     try {
       let file = this.#opened();
-      if (this.#sizeBytes > 0 && this.#sizeBytes + bytes.length > this.#limits.fileBytes) {
+      if (this.#sizeBytes > 0 && this.#sizeBytes + sizeBytes > this.#limits.fileBytes) {
         this.#roll();
         file = this.#opened();
       }
-      writeWhole(file, bytes, this.#sizeBytes);
+      appendWhole(file, text, this.#sizeBytes);
     } catch (cause) {
       // Whatever is wrong with it may be over at the next try, which then looks at the file anew.
       this.close();
       throw unusable(this.#path, cause);
     }
-    this.#sizeBytes += bytes.length;
+    this.#sizeBytes += sizeBytes;
   }
 
   /** Idempotent; a later {@link append} opens the file again. */
@@ -128,17 +119,4 @@ function endOfLastLine(file: number): number {
     end = start;
   }
   return 0;
-}
-
-/** Writes all of it behind the end, or nothing: a full disk takes part of a write, and refuses only the next one. */
-function writeWhole(file: number, bytes: Uint8Array, endBytes: number): void {
-  let written = 0;
-  try {
-    while (written < bytes.length) {
-      written += writeSync(file, bytes, written, bytes.length - written, endBytes + written);
-    }
-  } catch (cause) {
-    if (written > 0) ftruncateSync(file, endBytes);
-    throw cause;
-  }
 }

@@ -30,7 +30,15 @@ const openSeqs = (outbox: Outbox, box = "box-prod") => [...outbox.openTo(box)].m
 
 /** A journal that keeps nothing, for what is about numbers and not about the disk. */
 function forgetfulJournal(): OpenedJournal<never> {
-  const journal = { append() {}, note() {}, rewrite() {}, close() {}, flush: async () => {}, sizeBytes: () => 0 };
+  const journal = {
+    append() {},
+    appendText() {},
+    note() {},
+    rewrite() {},
+    close() {},
+    flush: async () => {},
+    sizeBytes: () => 0,
+  };
   return { journal, lines: [], damaged: 0, damagedPath: undefined };
 }
 
@@ -211,10 +219,10 @@ describe("limits and faults", () => {
     const path = await outboxFile();
     const opened = openJournal(path, outboxLineSchema);
     let isFull = false;
-    const { append } = opened.journal;
-    opened.journal.append = (line) => {
+    const { appendText } = opened.journal;
+    opened.journal.appendText = (text) => {
       if (isFull) opened.journal.close();
-      append.call(opened.journal, line);
+      appendText.call(opened.journal, text);
     };
     const outbox = new Outbox(opened, noSeqs);
     outbox.add(draftOf("m1"));
