@@ -49,6 +49,7 @@ const codes: Readonly<Record<ErrorCode, ExitCode>> = {
   "too-many": exitCodes.refused,
   blocked: exitCodes.refused,
   "outbox-full": exitCodes.refused,
+  "inbox-full": exitCodes.failed,
   "state-unusable": exitCodes.failed,
   "broker-unreachable": exitCodes.noBroker,
   "broker-credentials": exitCodes.noBroker,

@@ -125,7 +125,7 @@ export class NetworkPeer implements AsyncIterable<Message>, AsyncDisposable {
             yield this.#toMessage(entry);
           } finally {
             this.#peer.markSeen([entry.id]);
-            if (!this.#peer.unread().includes(entry)) given.delete(entry.id);
+            if (entry.state !== "unread") given.delete(entry.id);
           }
         } else if (this.#isOver()) return;
         else await wake.next();

@@ -27,3 +27,12 @@ export function unverifiedMessage(): PilinkError {
     "A message from nobody in the roster: this network takes none (acceptUnverified is false).",
   );
 }
+
+/** The error for a message that finds no room ([DEL-22] in topics.md). @param unread how many wait */
+export function inboxFull(unread: number): PilinkError {
+  return new PilinkError(
+    "inbox-full",
+    `The inbox is full: ${unread} messages wait unread, and no more are taken. Their senders keep the next ones and send them again. Read or clear what waits (/pilink inbox, /pilink inbox clear).`,
+    { value: unread },
+  );
+}

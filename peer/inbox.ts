@@ -5,6 +5,7 @@ import type { Json } from "../protocol/json.ts";
 import type { Journal, OpenedJournal } from "../store/journal.ts";
 import { PairOrder } from "./order.ts";
 import type { InboxEntry } from "./peer.ts";
+import { inboxLimits, Room } from "./room.ts";
 
 const readerStates = ["unread", "injected", "seen", "replied"] as const;
 const jsonSchema = z.custom<Json>((value) => value !== undefined);
@@ -59,10 +60,15 @@ export class Inbox {
   #isClosed = false;
   // A view of the released ones: with thousands of messages a search at each one would be felt.
   #unread = new Set<InboxEntry>();
+  readonly #room: Room;
 
-  /** @param opened the inbox file of this instance */
-  constructor(opened: OpenedJournal<InboxLine>) {
+  /**
+   * @param opened the inbox file of this instance
+   * @param limits {@link inboxLimits} unless told otherwise
+   */
+  constructor(opened: OpenedJournal<InboxLine>, limits = inboxLimits) {
     this.#journal = opened.journal;
+    this.#room = new Room(limits);
     for (const line of opened.lines) this.#replay(line);
     // The session that had taken them ended together with the life before this one (hazard 13).
     const injected = [...this.#held.values()].filter(({ state }) => state === "injected");
@@ -115,6 +121,11 @@ export class Inbox {
     return this.#unread.size;
   }
 
+  /** True while so much waits unread that nothing more is taken ([DEL-22] in topics.md). */
+  get isFull(): boolean {
+    return this.#room.isFull;
+  }
+
   get(id: string): InboxEntry | undefined {
     return this.#held.get(id);
   }
@@ -165,6 +176,7 @@ export class Inbox {
       if (entry === undefined || entry.attention === attention || entry.attention === "cleared") continue;
       this.#write({ op: "attention", id, attention });
       entry.attention = attention;
+      this.#room.weigh(entry);
     }
   }
 
@@ -206,6 +218,7 @@ export class Inbox {
     for (const entry of entries) {
       Object.assign(entry, next(entry));
       if (entry.state !== "unread") this.#unread.delete(entry);
+      this.#room.weigh(entry);
     }
     for (const { id, state, session } of entries) {
       this.#write({ op: "state", id, state, ...(session === undefined ? {} : { session }) });
@@ -225,6 +238,7 @@ export class Inbox {
     for (const entry of entries) {
       this.#released.push(entry);
       if (entry.state === "unread") this.#unread.add(entry);
+      this.#room.weigh(entry);
     }
     return entries;
   }
@@ -247,12 +261,15 @@ export class Inbox {
       if (entry !== undefined) entry.verified = true;
     } else if (line.op === "attention") {
       const entry = this.#held.get(line.id);
-      if (entry !== undefined) entry.attention = line.attention;
+      if (entry === undefined) return;
+      entry.attention = line.attention;
+      this.#room.weigh(entry);
     } else {
       const entry = this.#held.get(line.id);
       if (entry === undefined) return;
       entry.state = line.state;
       entry.session = line.session;
+      this.#room.weigh(entry);
     }
   }
 

@@ -270,7 +270,7 @@ async function assemble(
     about,
     wire,
     connection,
-    inbox: new Inbox(files.inbox),
+    inbox: new Inbox(files.inbox, options.inboxLimits),
     outbox: new Outbox(files.outbox, state.seqs),
     ended: files.ended,
     clockOffsetMs,

@@ -1,14 +1,14 @@
 import { EventEmitter } from "node:events";
-import { messageOf, PilinkError } from "../protocol/errors.ts";
+import { type ErrorCode, messageOf, PilinkError } from "../protocol/errors.ts";
 import type { PeerEvents } from "./peer.ts";
 
-// A full disk refuses every message: a person needs to hear of it once in a while, not each time.
-const diskFaultPauseMs = 60_000;
+// A full disk, or a full inbox, refuses every message: a person needs to hear of it once in a while, not each time.
+const standingFaultPauseMs = 60_000;
 
 /** Where a peer's events go out, and what it does in the background can fail without harm. */
 export class Outlet {
   readonly events = new EventEmitter<PeerEvents>();
-  #diskFaultMs = Number.NEGATIVE_INFINITY;
+  readonly #toldMs = new Map<ErrorCode, number>();
 
   /** Emits an event. A listener that throws is a fault of the face: it must not look like a bad payload to the wire. */
   emit<Name extends keyof PeerEvents>(name: Name, ...args: PeerEvents[Name]): void {
@@ -31,10 +31,15 @@ export class Outlet {
 
   /** A file of the peer could not be written. */
   reportDisk(error: unknown): void {
+    this.reportStanding(asPilinkError(error, "state-unusable"));
+  }
+
+  /** A fault that lasts comes with each message: it is told once in a minute. */
+  reportStanding(error: PilinkError): void {
     const nowMs = performance.now();
-    if (nowMs - this.#diskFaultMs < diskFaultPauseMs) return;
-    this.#diskFaultMs = nowMs;
-    this.emit("trouble", asPilinkError(error, "state-unusable"));
+    if (nowMs - (this.#toldMs.get(error.code) ?? Number.NEGATIVE_INFINITY) < standingFaultPauseMs) return;
+    this.#toldMs.set(error.code, nowMs);
+    this.emit("trouble", error);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Json } from "../protocol/json.ts";
 import type { Presence } from "../protocol/presence.ts";
 import type { MessageState } from "../protocol/receipt.ts";
 import type { Examination } from "./examination.ts";
+import type { InboxLimits } from "./room.ts";
 
 /** One line of the roster: who is here. */
 export interface RosterEntry {
@@ -254,6 +255,8 @@ export interface EnterOptions {
   closingMs?: number;
   /** For how many days after a network's end its audit and its files are kept (default 30). */
   auditDays?: number;
+  /** How much may wait unread in the inbox ({@link InboxLimits}; the default is [DEL-22]'s). */
+  inboxLimits?: InboxLimits;
   /** False to reject what is published by hand (default true). */
   acceptUnverified?: boolean;
   /** Asked for each message that arrives: true where the person takes none from that sender; it is answered with `denied`. */

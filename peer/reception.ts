@@ -1,12 +1,12 @@
 import type { Envelope, InboxPayload } from "../protocol/envelope.ts";
 import { PilinkError, quoteValue } from "../protocol/errors.ts";
-import { advanceState, type Receipt } from "../protocol/receipt.ts";
 import { protocolVersion } from "../protocol/version.ts";
 import type { Audit } from "./audit.ts";
-import { forgedPayload, staleInstance, unverifiedMessage } from "./doubt.ts";
+import { forgedPayload, inboxFull, staleInstance, unverifiedMessage } from "./doubt.ts";
 import type { Identity } from "./identity.ts";
 import type { Inbox } from "./inbox.ts";
 import type { InboxEntry } from "./peer.ts";
+import { Receipts } from "./receipts.ts";
 import type { Roster } from "./roster.ts";
 import type { Wire } from "./wire.ts";
 
@@ -29,6 +29,8 @@ export interface ReceptionPort {
   /** The clock of the network, in milliseconds. */
   networkNowMs(): number;
   onMessage(entry: InboxEntry): void;
+  /** Called for each message that was not taken because the inbox is full. */
+  onFull(error: PilinkError): void;
   onDiskFault(error: unknown): void;
 }
 
@@ -41,16 +43,11 @@ export class Reception {
   #onEarlyKnown: (() => void) | undefined;
   #isSettled = false;
   readonly #askedMs = new Map<string, number>();
-  // What is not safe on the disk yet: the receipt that follows says how far the message has come by then.
-  readonly #unflushed = new Set<string>();
-  // What came in this turn of the event loop, with its sender.
-  #arrived = new Map<string, string>();
-  #flushing: NodeJS.Immediate | undefined;
-  // A settled message is not repeated by its sender: what was lost with the connection has to be said again.
-  readonly #unsent = new Map<string, { to: string; receipt: Receipt }>();
+  readonly #receipts: Receipts;
 
   constructor(port: ReceptionPort) {
     this.#port = port;
+    this.#receipts = new Receipts(port);
     for (const box of port.inbox.waitingBoxes()) this.#startGapTimer(box);
   }
 
@@ -97,8 +94,12 @@ export class Reception {
       const { id, from } = payload.envelope;
       this.#port.audit.noteIn(id, verified, payload);
       this.#port.audit.noteState("in", id, from, refusal.state, refusal.reason);
-      this.#sendReceipt(from, id, refusal.state, refusal.reason);
+      this.#receipts.publish(from, id, refusal.state, refusal.reason);
       this.#skip(payload.envelope);
+      return;
+    }
+    if (inbox.isFull && !this.#isHeld(payload)) {
+      this.#refuseForRoom(payload);
       return;
     }
     let accepted: ReturnType<Inbox["accept"]>;
@@ -117,6 +118,19 @@ export class Reception {
     if (accepted.kind === "new") for (const entry of accepted.released) this.#port.onMessage(entry);
   }
 
+  #isHeld(payload: InboxPayload): boolean {
+    const { id } = payload.kind === "envelope" ? payload.envelope : payload.message;
+    return id !== undefined && this.#port.inbox.get(id) !== undefined;
+  }
+
+  /** @throws PilinkError `inbox-full` for what was published by hand: nobody keeps it */
+  #refuseForRoom(payload: InboxPayload): void {
+    const full = inboxFull(this.#port.inbox.unreadCount);
+    if (payload.kind === "by-hand") throw full;
+    // Without a receipt its sender keeps it, and publishes it again.
+    this.#port.onFull(full);
+  }
+
   #skip(envelope: Envelope): void {
     try {
       for (const entry of this.#port.inbox.skip(envelope)) this.#port.onMessage(entry);
@@ -127,8 +141,7 @@ export class Reception {
 
   /** The connection is back: receipts that it took with it go out again. */
   resume(): void {
-    for (const { to, receipt } of [...this.#unsent.values()])
-      this.#sendReceipt(to, receipt.id, receipt.state, receipt.reason);
+    this.#receipts.resume();
   }
 
   /** Moves messages forward, and tells their senders. */
@@ -140,9 +153,7 @@ export class Reception {
           this.#port.audit.noteState("in", id, entry.from, state);
           const { fromEpoch, fromBox, from } = entry.envelope;
           const isPeer = typeof fromEpoch === "string" && typeof fromBox === "string" && typeof from === "string";
-          if (isPeer && !this.#unflushed.has(id)) {
-            this.#sendReceipt(from, id, state);
-          }
+          if (isPeer) this.#receipts.restate(from, id, state);
         }
       } catch (error) {
         this.#port.onDiskFault(error);
@@ -169,7 +180,7 @@ export class Reception {
   close(): void {
     for (const timer of this.#gapTimers.values()) clearTimeout(timer);
     this.#gapTimers.clear();
-    clearImmediate(this.#flushing);
+    this.#receipts.close();
     this.#port.inbox.close();
   }
 
@@ -221,9 +232,7 @@ export class Reception {
 
   #acknowledge(envelope: Envelope, accepted: ReturnType<Inbox["accept"]>): void {
     const id = accepted.kind === "new" ? accepted.id : accepted.entry.id;
-    this.#unflushed.add(id);
-    this.#arrived.set(id, envelope.from);
-    this.#flushing ??= setImmediate(() => void this.#flush());
+    this.#receipts.acknowledge(envelope.from, id);
     if (accepted.kind === "duplicate") return;
     if (accepted.missing.length === 0) {
       clearTimeout(this.#gapTimers.get(envelope.fromBox));
@@ -248,26 +257,6 @@ export class Reception {
     this.#port.wire.publishControl(envelope.from, request).catch(() => undefined);
   }
 
-  /** Has the disk take what came in this turn of the event loop, and then tells the senders. */
-  async #flush(): Promise<void> {
-    this.#flushing = undefined;
-    const { inbox } = this.#port;
-    const taken = this.#arrived;
-    this.#arrived = new Map();
-    try {
-      await inbox.flush();
-    } catch (error) {
-      this.#port.onDiskFault(error);
-      return;
-    } finally {
-      for (const id of taken.keys()) this.#unflushed.delete(id);
-    }
-    for (const [id, from] of taken) {
-      const state = inbox.get(id)?.state ?? "unread";
-      this.#sendReceipt(from, id, state === "unread" ? "received" : state);
-    }
-  }
-
   #startGapTimer(box: string): void {
     if (this.#gapTimers.has(box)) return;
     const timer = setTimeout(() => {
@@ -281,26 +270,6 @@ export class Reception {
     }, gapLimitMs);
     timer.unref();
     this.#gapTimers.set(box, timer);
-  }
-
-  #sendReceipt(to: string, id: string, state: Receipt["state"], reason?: string): void {
-    const { net, name, epoch, box } = this.#port.identity;
-    const receipt: Receipt = {
-      v: protocolVersion,
-      net,
-      id,
-      state,
-      from: name,
-      epoch,
-      box,
-      at: this.#port.networkNowMs(),
-      ...(reason === undefined ? {} : { reason }),
-    };
-    this.#unsent.delete(id);
-    this.#port.wire.publishReceipt(to, receipt).catch(() => {
-      const stated = this.#unsent.get(id)?.receipt.state ?? state;
-      if (advanceState(stated, state) === state) this.#unsent.set(id, { to, receipt });
-    });
   }
 }
 

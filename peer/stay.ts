@@ -121,6 +121,7 @@ export class Stay {
       acceptUnverified: parts.acceptUnverified,
       isBlocked: parts.isBlocked,
       onMessage: (entry) => this.outlet.emit("message", entry),
+      onFull: (error) => this.outlet.reportStanding(error),
     });
     this.#ownRecord = new OwnRecord({
       epoch: identity.epoch,

@@ -24,6 +24,7 @@ export const errorCodes = {
   "too-many": "A model sent the same text again within 10 s, or too many messages to one peer within a minute.",
   blocked: "The receiver's user takes no messages from that sender.",
   "outbox-full": "Too many messages, or too many bytes, wait for delivery.",
+  "inbox-full": "Too many messages, or too many bytes, wait to be read.",
   "state-unusable": "The state folder cannot be read or written.",
   "broker-unreachable": "Nothing answers at the broker's address.",
   "broker-credentials": "The broker refused the user name or password.",

@@ -127,4 +127,27 @@ describeOnBrokers("the order of messages, and how many are on their way", ({ bro
     expect(states.slice(states.indexOf("outbox-full")).every((state) => state === "outbox-full")).toBe(true);
     expect((await dev.peer.send({ to: "away", body: "small", waitMs: 0 }))[0]?.state).toBe("queued");
   });
+
+  it.concurrent("waits with its sender while the receiver's inbox is full [DEL-22] [DEL-5]", async ({
+    onTestFinished,
+  }) => {
+    const stage = await prepareStage(broker(), onTestFinished);
+    const raw = await stage.raw();
+    const dev = await stage.create("dev");
+    const prod = await stage.join("prod", { inboxLimits: { messages: 3, bytes: 1_000 } });
+    await eventually(() => dev.peer.roster().length === 2);
+    const bodies = ["one", "two", "three", "four", "five"];
+    for (const body of bodies) await dev.peer.send({ to: "prod", body, waitMs: 300 });
+    expect(prod.bodies()).toEqual(bodies.slice(0, 3));
+    expect(dev.peer.sent().map(({ state }) => state)).toEqual(["received", "received", "received", "sent", "sent"]);
+    await raw.publish(stage.topic("prod", "inbox"), "by hand");
+    await prod.until(({ name, value }) => name === "rejected" && value.error.code === "inbox-full");
+    expect(prod.count("trouble")).toBe(1);
+    const [first, second] = prod.peer.inbox().map(({ id }) => id);
+    prod.peer.markInjected([first ?? ""], "s");
+    prod.peer.markAttention([second ?? ""], "cleared");
+    await eventually(() => prod.bodies().length === 5, { timeoutMs: 20_000 });
+    expect(prod.bodies()).toEqual(bodies);
+    await eventually(() => dev.peer.sent().every(({ state }) => state === "received" || state === "injected"));
+  });
 });

@@ -137,6 +137,37 @@ describe("accepting", () => {
     again.close();
   });
 
+  it("is full at a number of messages, or of bytes, that nobody has taken or cleared [DEL-22]", async () => {
+    const path = await inboxFile();
+    const open = (limits: { messages: number; bytes: number }) => new Inbox(openJournal(path, inboxLineSchema), limits);
+    const inbox = open({ messages: 3, bytes: 1_000 });
+    for (const seq of [1, 2, 3]) {
+      expect(inbox.isFull).toBe(false);
+      inbox.accept(numbered(seq), true, nowMs);
+    }
+    expect(inbox.isFull).toBe(true);
+    inbox.mark(["m1"], "injected", "s");
+    expect(inbox.isFull).toBe(false);
+    inbox.releaseSession("s");
+    expect(inbox.isFull).toBe(true);
+    inbox.markAttention(["m2"], "read");
+    expect(inbox.isFull).toBe(true);
+    inbox.markAttention(["m2"], "cleared");
+    expect(inbox.isFull).toBe(false);
+    inbox.accept(numbered(4, { body: { text: "ä".repeat(500) } }), true, nowMs);
+    inbox.mark(["m1", "m3"], "seen");
+    expect(inbox.isFull).toBe(true);
+    inbox.close();
+    const again = open({ messages: 3, bytes: 1_000 });
+    expect(again.isFull).toBe(true);
+    again.mark(["m4"], "seen");
+    expect(again.isFull).toBe(false);
+    again.close();
+    const roomy = open({ messages: 3, bytes: 2_000 });
+    expect(roomy.isFull).toBe(false);
+    roomy.close();
+  });
+
   it("keeps its file to its owner", async () => {
     const path = await inboxFile();
     openInbox(path).close();
