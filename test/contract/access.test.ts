@@ -72,8 +72,10 @@ describe.skipIf(!installed)(`hazard 9: the access rules of topics.md on Mosquitt
     await third.peer.leave();
     await dev.until(({ name, value }) => name === "departed" && value.name === "third");
     expect((await failureOf(stage.create("ci", as("ci")))).code).toBe("network-exists");
+    const watcher = await stage.raw("third", password);
     await dev.peer.leave();
     await prod.until("closed");
+    await watcher.waitFor(({ topic, text }) => topic === stage.topic("_all", "presence") && text.includes('"closed"'));
     await prod.peer.leave();
     const again = await stage.create("prod", as("prod"));
     expect(again.peer.roster()).toHaveLength(1);
