@@ -17,7 +17,7 @@ if (process.versions.bun === undefined && (major < oldest[0] || (major === oldes
 // Node refuses to strip types below node_modules; a clone has no build that is sure to be of its sources.
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const isInstalled = /[\\/]node_modules[\\/]/.test(folder);
-const built = new URL("../dist/cli/main.js", import.meta.url);
+const built = new URL("../dist/bundle/cli.js", import.meta.url);
 
 if (isInstalled && process.versions.bun === undefined) {
   if (!existsSync(built)) {
