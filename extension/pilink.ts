@@ -4,6 +4,7 @@ import type { Completion } from "./completion.ts";
 import { findCarried } from "./connection.ts";
 import { claimCopy, releaseCopy } from "./copies.ts";
 import { type Drawings, isTouched, LateDrawings, noticeType, sentType } from "./drawing.ts";
+import { loadPart } from "./parts.ts";
 import type { KnownStates } from "./sent-states.ts";
 import type { Session } from "./session.ts";
 import { subcommandNames } from "./subcommands.ts";
@@ -27,7 +28,7 @@ export function pilink(pi: ExtensionAPI, ownPath: string): void {
   const recalled: KnownStates = new Map();
   const drawings = new LateDrawings(() => loadDrawings(recalled));
   const load = (): Promise<Session> => {
-    loading ??= Promise.all([import("./session.ts"), drawings.load()]).then(([module]) => {
+    loading ??= Promise.all([loadPart(() => import("./session.ts")), drawings.load()]).then(([module]) => {
       session = new module.Session(pi, phase);
       return session;
     });
@@ -47,7 +48,7 @@ export function pilink(pi: ExtensionAPI, ownPath: string): void {
     }
     const begun = await load();
     if (!begun.attach(ctx)) return;
-    const { enterAtStart } = await import("./starting.ts");
+    const { enterAtStart } = await loadPart(() => import("./starting.ts"));
     await enterAtStart(begun, ctx, { network, name: typeof name === "string" ? name : undefined });
   };
   let otherNameRegistered = false;
@@ -67,7 +68,7 @@ export function pilink(pi: ExtensionAPI, ownPath: string): void {
     const entries = ctx.sessionManager.getEntries();
     if (isTouched(entries)) {
       await drawings.load();
-      const { recallStates } = await import("./sent-states.ts");
+      const { recallStates } = await loadPart(() => import("./sent-states.ts"));
       for (const [id, state] of recallStates(entries)) recalled.set(id, state);
     }
     const clash = findClash(pi, ownPath);
@@ -116,7 +117,10 @@ export function pilink(pi: ExtensionAPI, ownPath: string): void {
 }
 
 async function loadDrawings(recalled: KnownStates): Promise<Drawings> {
-  const [renderer, sentLine] = await Promise.all([import("./renderer.ts"), import("./sent-line.ts")]);
+  const [renderer, sentLine] = await Promise.all([
+    loadPart(() => import("./renderer.ts")),
+    loadPart(() => import("./sent-line.ts")),
+  ]);
   const { renderMessage, renderGo, renderNotice } = renderer;
   return { renderMessage, renderGo, renderNotice, renderSent: sentLine.makeSentRenderer(recalled) };
 }
@@ -143,7 +147,7 @@ function isFirst(reason: string): boolean {
 }
 
 async function complete(prefix: string): Promise<Completion[] | null> {
-  if (/\s/.test(prefix)) return (await import("./completion.ts")).completeHere(prefix);
+  if (/\s/.test(prefix)) return (await loadPart(() => import("./completion.ts"))).completeHere(prefix);
   const fitting = subcommandNames.filter((name) => name.startsWith(prefix));
   // With a list open, Enter takes from the list instead of sending the line: a complete word needs no list.
   if (fitting.some((name) => name === prefix)) return null;
