@@ -29,7 +29,10 @@ async function loadExtension(): Promise<Extension> {
   // A bundle is loaded by Node itself, which does not know the packages that Pi supplies.
   Reflect.set(globalThis, Symbol.for("pilink-mqtt.host-packages"), (name: string) => import(name));
   const loaded: unknown = await import(bundle).catch((cause: unknown) => {
-    throw new Error(`pilink cannot be loaded from ${bundle}: ${cause}. Install pilink-mqtt again.`, { cause });
+    throw new Error(
+      `pilink cannot be loaded from ${bundle}: ${String(cause).split("\n", 1)}. Install pilink-mqtt again.`,
+      { cause },
+    );
   });
   if (isExtension(loaded)) return loaded;
   throw new Error(`pilink cannot be loaded from ${bundle}: it is another file. Install pilink-mqtt again.`);

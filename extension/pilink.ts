@@ -37,7 +37,12 @@ export function pilink(pi: ExtensionAPI, ownPath: string): void {
   const command = {
     description: "Agents in other terminals: create or join a network, see who is there, send messages",
     getArgumentCompletions: complete,
-    handler: async (line: string, ctx: Parameters<Session["run"]>[1]) => (await load()).run(line, ctx),
+    handler: async (line: string, ctx: Parameters<Session["run"]>[1]) => {
+      const begun = await load().catch((error: unknown) => {
+        ctx.ui.notify(error instanceof Error ? error.message : String(error), "error");
+      });
+      await begun?.run(line, ctx);
+    },
   };
   const start = async (ctx: ExtensionContext): Promise<void> => {
     const network = pi.getFlag("pilink");
