@@ -1,5 +1,8 @@
 #!/usr/bin/env node
 import { existsSync } from "node:fs";
+import module from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 // This file is for every Node that knows `import`, also for those that the rest cannot run on.
@@ -24,6 +27,9 @@ if (isInstalled && process.versions.bun === undefined) {
     console.error(`${fileURLToPath(built)} is missing. Install pilink-mqtt again.`);
     process.exit(1);
   }
+  // Where the managed broker keeps its compiled code there is room for this as well; see broker/start.ts.
+  const compiled = join(process.env.PILINK_HOME || join(homedir(), ".pilink"), "broker", "compiled");
+  if (existsSync(compiled)) module.enableCompileCache(compiled);
   await import(built.href);
 } else {
   // Node 22 calls it experimental, at each start; what is meant for the person would drown in it.
