@@ -30,12 +30,14 @@ const bundle = await rolldown({
   },
 });
 const { output } = await bundle.generate({
+  dir: folder,
   format: "esm",
   comments: false,
+  minifyInternalExports: false,
   sourcemap: true,
   sourcemapExcludeSources: true,
+  entryFileNames: "[name].js",
   // What is loaded into a Pi has its content in its name: Node keeps a file by its name, also over an update.
-  entryFileNames: ({ name }) => (name === extension ? "[name]-[hash].js" : "[name].js"),
   chunkFileNames: ({ moduleIds }) => (moduleIds.some(isOwn) ? "[name]-[hash].js" : "packages-[hash].js"),
   codeSplitting: {
     groups: [
@@ -45,7 +47,11 @@ const { output } = await bundle.generate({
     ],
   },
 });
-const chunks = output.filter((each): each is OutputChunk => each.type === "chunk");
+const all = output.filter((each): each is OutputChunk => each.type === "chunk");
+// The file of what every Pi loads is named to it; the one that would only lead there is left out.
+const first = all.find(({ moduleIds }) => moduleIds.includes(join(root, "extension", "pilink.ts")));
+if (!first?.exports.includes("pilink")) throw new Error("There is no bundle of the extension.");
+const chunks = all.filter((chunk) => chunk === first || chunk.name !== extension);
 
 await mkdir(folder, { recursive: true });
 for (const { fileName, code, map, moduleIds } of chunks) {
@@ -55,9 +61,7 @@ for (const { fileName, code, map, moduleIds } of chunks) {
   await writeFile(join(folder, fileName), written);
   if (hasMap) await writeFile(join(folder, `${fileName}.map`), JSON.stringify(map));
 }
-const file = chunks.find(({ isEntry, name }) => isEntry && name === extension)?.fileName;
-if (file === undefined) throw new Error("There is no bundle of the extension.");
-await writeFile(join(folder, `${extension}.json`), `${JSON.stringify({ file })}\n`);
+await writeFile(join(folder, `${extension}.json`), `${JSON.stringify({ file: first.fileName })}\n`);
 const bundled = chunks.flatMap(({ moduleIds }) => moduleIds.filter((id) => !isOwn(id)));
 await writeFile(join(folder, "licences.txt"), collectLicences(bundled));
 
