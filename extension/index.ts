@@ -18,7 +18,7 @@ export default function start(pi: ExtensionAPI): void {
 }
 
 /**
- * Loads the extension: an installed one from its bundle, which Node loads in a fifth of the time. Whatever else there
+ * Loads the extension: an installed one from its bundle, which Node loads several times faster. Whatever else there
  * is (a checkout, a clone, another runtime, a single executable) has its sources.
  *
  * @throws Error where the bundle is there and cannot be loaded
