@@ -39,7 +39,7 @@ export async function installPackage(home: string): Promise<PackageCopy> {
     env: { ...npmEnvironment(), ...settings, npm_config_registry },
   });
   const place = join(home, "pi-agents", name, "npm", "node_modules", manifest.name);
-  const brokerMain = join(place, "dist", "broker", "main.js");
+  const brokerMain = join(place, "dist", "bundle", "broker.js");
   if (!existsSync(brokerMain)) throw new Error(`Pi did not install the package where it was expected: ${place}`);
   return { subject: "pilink, installed (pi install npm:)", pi: { name, extensions: [] }, brokerMain };
 }

@@ -77,16 +77,17 @@ export function packageVersion(): string {
 function entryFile(runtime: Runtime, stripsTypes: boolean): string {
   // Where Node goes by as well, also for a clone that `npm link` put below node_modules.
   const folder = realpathSync(dirname(runtime.file));
-  if (!runtime.file.endsWith(".ts")) return join(folder, "main.js");
+  const isBuilt = !runtime.file.endsWith(".ts");
   // Node refuses to strip types below node_modules; Bun does not care.
   const installed = folder.split(sep).includes("node_modules") && !runtime.bun;
-  if (stripsTypes && !installed) return join(folder, "main.ts");
-  const built = join(readPackage(folder).folder, "dist", "broker", "main.js");
+  if (!isBuilt && stripsTypes && !installed) return join(folder, "main.ts");
+  const built = join(readPackage(folder).folder, "dist", "bundle", "broker.js");
   if (existsSync(built)) return built;
+  const reason = isBuilt ? "" : `Node ${runtime.nodeVersion} cannot run ${join(folder, "main.ts")}, and `;
   throw new PilinkError(
     "broker-not-started",
-    `The managed broker cannot be started: Node ${runtime.nodeVersion} cannot run ${join(folder, "main.ts")}, and ` +
-      `${built} is missing. Install the package again, or run "npm run build" in a clone, or use Node 22.19 or newer.`,
+    `The managed broker cannot be started: ${reason}${built} is missing. Install the package again, or run ` +
+      `"npm run build" in a clone, or use Node 22.19 or newer.`,
     { value: built },
   );
 }

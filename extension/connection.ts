@@ -1,7 +1,6 @@
 import type { EnteredNetwork } from "../peer/entering.ts";
 import type { Peer } from "../peer/peer.ts";
 import type { Preferences } from "../peer/preferences.ts";
-import { inheritedMark } from "./mark.ts";
 import type { KnownStates } from "./sent-states.ts";
 
 /** What outlives a Pi session: the peer, and how it got to its broker. */
@@ -73,8 +72,12 @@ export function findCarried(): Carried | undefined {
   return isCarried(found) ? found : undefined;
 }
 
-/** The same, made where there is none yet. */
-export function openCarried(): Carried {
+/**
+ * The same, made where there is none yet.
+ *
+ * @param inheritedMark see {@link Carried}
+ */
+export function openCarried(inheritedMark: string | undefined): Carried {
   const found = findCarried();
   if (found !== undefined) return found;
   const carried: Carried = {
@@ -86,7 +89,7 @@ export function openCarried(): Carried {
     knownNetworks: [],
     toldHeld: new Set(),
     aboutTold: new Map(),
-    inheritedMark: inheritedMark(),
+    inheritedMark,
     unfollow: undefined,
     isOver: false,
   };

@@ -1,152 +1,59 @@
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
-import { commandName, findClash, otherCommandName } from "./command-name.ts";
-import type { Completion } from "./completion.ts";
-import { findCarried } from "./connection.ts";
-import { claimCopy, releaseCopy } from "./copies.ts";
-import { type Drawings, isTouched, LateDrawings, noticeType, sentType } from "./drawing.ts";
-import type { KnownStates } from "./sent-states.ts";
-import type { Session } from "./session.ts";
-import { subcommandNames } from "./subcommands.ts";
+import type { ExtensionAPI } from "@earendil-works/pi-coding-agent";
+
+// This file is all that every Pi loads in the way Pi loads TypeScript, which costs a millisecond a file: what it needs
+// of others stands here.
 
 const ownPath = fileURLToPath(import.meta.url);
 
+type Extension = typeof import("./pilink.ts");
+
+const { pilink } = await loadExtension();
+
+/** What Pi calls: see {@link pilink}. */
+export default function start(pi: ExtensionAPI): void {
+  pilink(pi, ownPath);
+}
+
 /**
- * What Pi loads. It registers one command, one renderer and event handlers, and opens nothing: everything else is
- * imported when a person or a script first uses it, so that a Pi that never joins a network starts and ends as before.
+ * Loads the extension: an installed one from its bundle, which Node loads several times faster. Whatever else there
+ * is (a checkout, a clone, another runtime, a single executable) has its sources.
+ *
+ * @throws Error where the bundle is there and cannot be loaded
  */
-export default function pilink(pi: ExtensionAPI): void {
-  const other = claimCopy(ownPath);
-  if (other !== undefined) {
-    refuseSecondCopy(pi, other);
-    return;
-  }
-  let loading: Promise<Session> | undefined;
-  let session: Session | undefined;
-  // A person may enter a network in the middle of a run, which began before anything was loaded.
-  const phase = { isRunning: false, isCompacting: false };
-  const recalled: KnownStates = new Map();
-  const drawings = new LateDrawings(() => loadDrawings(recalled));
-  const load = (): Promise<Session> => {
-    loading ??= Promise.all([import("./session.ts"), drawings.load()]).then(([module]) => {
-      session = new module.Session(pi, phase);
-      return session;
-    });
-    return loading;
-  };
-  const command = {
-    description: "Agents in other terminals: create or join a network, see who is there, send messages",
-    getArgumentCompletions: complete,
-    handler: async (line: string, ctx: Parameters<Session["run"]>[1]) => (await load()).run(line, ctx),
-  };
-  const start = async (ctx: ExtensionContext): Promise<void> => {
-    const network = pi.getFlag("pilink");
-    const name = pi.getFlag("pilink-name");
-    if (typeof network !== "string") {
-      if (name !== undefined) ctx.ui.notify("--pilink-name says nothing without --pilink <network>.", "warning");
-      return;
-    }
-    const begun = await load();
-    if (!begun.attach(ctx)) return;
-    const { enterAtStart } = await import("./starting.ts");
-    await enterAtStart(begun, ctx, { network, name: typeof name === "string" ? name : undefined });
-  };
-  let otherNameRegistered = false;
-
-  pi.registerFlag("pilink", {
-    type: "string",
-    description: "Start in this pilink network; create it if there is none",
-  });
-  pi.registerFlag("pilink-name", { type: "string", description: "The name of this agent in that network" });
-  pi.registerCommand(commandName, command);
-  pi.registerMessageRenderer("pilink", drawings.message("renderMessage"));
-  pi.registerMessageRenderer("pilink-go", drawings.message("renderGo"));
-  pi.registerEntryRenderer(sentType, drawings.entry("renderSent"));
-  pi.registerEntryRenderer(noticeType, drawings.entry("renderNotice"));
-
-  pi.on("session_start", async ({ reason }, ctx) => {
-    const entries = ctx.sessionManager.getEntries();
-    if (isTouched(entries)) {
-      await drawings.load();
-      const { recallStates } = await import("./sent-states.ts");
-      for (const [id, state] of recallStates(entries)) recalled.set(id, state);
-    }
-    const clash = findClash(pi, ownPath);
-    if (clash !== undefined && !otherNameRegistered) {
-      otherNameRegistered = true;
-      pi.registerCommand(otherCommandName, command);
-      if (isFirst(reason)) {
-        ctx.ui.notify(
-          `Another extension has a command /${commandName} as well: ${clash}. Use /${otherCommandName} for this one, or remove the other.`,
-          "warning",
-        );
-      }
-    }
-    if (findCarried() !== undefined) (await load()).attach(ctx);
-    if (reason === "startup") await start(ctx);
-  });
-  pi.on("session_shutdown", async ({ reason }) => {
-    releaseCopy(ownPath);
-    await session?.detach(reason);
-  });
-  const noteCompacting = (isCompacting: boolean) => {
-    phase.isCompacting = isCompacting;
-    session?.phase.noteCompacting(isCompacting);
-  };
-  const noteRunning = (isRunning: boolean) => {
-    phase.isRunning = isRunning;
-    session?.phase.noteRunning(isRunning);
-  };
-  pi.on("session_before_compact", () => noteCompacting(true));
-  pi.on("session_compact", () => noteCompacting(false));
-  pi.on("session_compact_failed", () => noteCompacting(false));
-  pi.on("agent_start", () => noteRunning(true));
-  pi.on("turn_end", ({ message }) => {
-    if (!hasFailed(message)) session?.phase.noteTurnEnd();
-  });
-  pi.on("agent_settled", () => noteRunning(false));
-  pi.on("session_tree", () => session?.noteTree());
-  pi.on("input", ({ source }) => {
-    if (source !== "extension") session?.reading.restart();
-  });
-  pi.on("context", ({ messages }) => session?.noteRequest(messages));
-  pi.on("message_start", ({ message }) => {
-    if (message.role === "assistant" && !hasFailed(message)) session?.noteAnswer();
-  });
-  pi.on("model_select", ({ model }) => findCarried()?.connection?.peer.describe({ model: model.id }));
-}
-
-async function loadDrawings(recalled: KnownStates): Promise<Drawings> {
-  const [renderer, sentLine] = await Promise.all([import("./renderer.ts"), import("./sent-line.ts")]);
-  const { renderMessage, renderGo, renderNotice } = renderer;
-  return { renderMessage, renderGo, renderNotice, renderSent: sentLine.makeSentRenderer(recalled) };
-}
-
-/** Two copies in one Pi (installed, and given with -e) would register every tool twice, and Pi would not start. */
-function refuseSecondCopy(pi: ExtensionAPI, other: string): void {
-  pi.on("session_start", ({ reason }, ctx: ExtensionContext) => {
-    if (!isFirst(reason)) return;
-    ctx.ui.notify(
-      `pilink is loaded twice. In use: ${other}. Ignored: ${ownPath}. Remove one of the two (pi list shows what is installed).`,
-      "warning",
+async function loadExtension(): Promise<Extension> {
+  const bundle = isPlainNode() ? findBundle() : undefined;
+  if (bundle === undefined) return await import("./pilink.ts");
+  // A bundle is loaded by Node itself, which does not know the packages that Pi supplies.
+  Reflect.set(globalThis, Symbol.for("pilink-mqtt.host-packages"), (name: string) => import(name));
+  const loaded: unknown = await import(bundle).catch((cause: unknown) => {
+    throw new Error(
+      `pilink cannot be loaded from ${bundle}: ${String(cause).split("\n", 1)}. Install pilink-mqtt again.`,
+      { cause },
     );
   });
+  if (isExtension(loaded)) return loaded;
+  throw new Error(`pilink cannot be loaded from ${bundle}: it is another file. Install pilink-mqtt again.`);
 }
 
-/** A request that failed before its answer began has a message of the model as well, which says that. */
-function hasFailed(message: object): boolean {
-  return "stopReason" in message && (message.stopReason === "error" || message.stopReason === "aborted");
+/** The bundle of an installed package; a clone may have one that is not of its sources. */
+function findBundle(): string | undefined {
+  const root = dirname(dirname(realpathSync(ownPath)));
+  if (!root.split(sep).includes("node_modules")) return undefined;
+  const folder = join(root, "dist", "bundle");
+  // Node keeps what it has loaded by its name, also over /reload: so the name says what is in it.
+  const list = join(folder, "extension.json");
+  if (!existsSync(list)) return undefined;
+  const { file }: { file?: unknown } = JSON.parse(readFileSync(list, "utf8"));
+  return join(folder, `${file}`);
 }
 
-/** What is wrong with the installation is told once, not with every new session. */
-function isFirst(reason: string): boolean {
-  return reason === "startup" || reason === "reload";
+function isPlainNode(): boolean {
+  return process.versions.bun === undefined && process.getBuiltinModule("node:sea")?.isSea() !== true;
 }
 
-async function complete(prefix: string): Promise<Completion[] | null> {
-  if (/\s/.test(prefix)) return (await import("./completion.ts")).completeHere(prefix);
-  const fitting = subcommandNames.filter((name) => name.startsWith(prefix));
-  // With a list open, Enter takes from the list instead of sending the line: a complete word needs no list.
-  if (fitting.some((name) => name === prefix)) return null;
-  return fitting.length === 0 ? null : fitting.map((name) => ({ value: name, label: name }));
+function isExtension(loaded: unknown): loaded is Extension {
+  return typeof loaded === "object" && loaded !== null && "pilink" in loaded;
 }

@@ -21,7 +21,7 @@ import { Following } from "./following.ts";
 import { Footer } from "./footer.ts";
 import { Inflow } from "./inflow.ts";
 import { idsIn } from "./injection.ts";
-import { showMark } from "./mark.ts";
+import { inheritedMark, showMark } from "./mark.ts";
 import { ModelSends } from "./model-sends.ts";
 import { Phase, type PhaseStart } from "./phase.ts";
 import { isPending, Reading } from "./reading.ts";
@@ -39,7 +39,7 @@ const quitLimitMs = 900;
  */
 export class Session implements Attachment {
   readonly #pi: ExtensionAPI;
-  readonly #carried = openCarried();
+  readonly #carried = openCarried(inheritedMark());
   readonly reading = new Reading();
   readonly modelSends = new ModelSends(this.reading);
   readonly #footer = new Footer();

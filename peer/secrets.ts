@@ -42,7 +42,11 @@ class KnownForms {
   #loading: ReturnType<typeof loadKnownForms> | undefined;
 
   load(): ReturnType<typeof loadKnownForms> {
-    this.#loading ??= loadKnownForms();
+    this.#loading ??= loadKnownForms().catch((error: unknown) => {
+      // A package that is missing may be there at the next message: somebody is installing it again.
+      this.#loading = undefined;
+      throw error;
+    });
     return this.#loading;
   }
 }

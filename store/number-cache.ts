@@ -1,4 +1,4 @@
-import { createRequire } from "node:module";
+import { loadPackets } from "./packet-writer.ts";
 
 /**
  * Makes the packet writer of an MQTT package do without its cache of numbers. Call it before the first packet.
@@ -7,20 +7,10 @@ import { createRequire } from "node:module";
  * of memory for ever and stops the process for 30 ms, in front of the first CONNACK. Making the two bytes of a number
  * anew for each packet costs nothing that can be measured. `cacheNumbers` is its documented switch.
  *
- * @param user the package that writes packets: its very copy is switched, wherever the package manager has put it
+ * @param user the package that writes packets: its very copy is switched
  * @returns false where it cannot be found, or this mqtt-packet has no such switch; it then works as before
  */
 export function dropNumberCache(user: "aedes" | "mqtt"): boolean {
   const write: unknown = Object.getOwnPropertyDescriptor(loadPackets(user) ?? {}, "writeToStream")?.value;
   return typeof write === "function" && "cacheNumbers" in write && Reflect.set(write, "cacheNumbers", false);
-}
-
-function loadPackets(user: string): object | undefined {
-  try {
-    const packets: unknown = createRequire(createRequire(import.meta.url).resolve(user))("mqtt-packet");
-    return typeof packets === "function" || (typeof packets === "object" && packets !== null) ? packets : undefined;
-  } catch {
-    // A program that Bun has compiled reads no package.json, and finds no package in this way.
-    return undefined;
-  }
 }

@@ -79,7 +79,7 @@ async function* linesOf(child: ChildProcess): AsyncGenerator<StartLine> {
 
 /** This very program: what runs this file can run that one. */
 function mainFile(): string {
-  return fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "main.ts" : "main.js", import.meta.url));
+  return fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "main.ts" : "background.js", import.meta.url));
 }
 
 function nodeOptions(): string[] {

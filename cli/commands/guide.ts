@@ -48,14 +48,10 @@ export async function runGuide({ output }: Context): Promise<ExitCode> {
 }
 
 function readSkill(): string {
-  // From the sources, and from what is compiled of them.
-  const faults: string[] = [];
-  for (const above of ["../../", "../../../"]) {
-    try {
-      return readFileSync(new URL(`${above}skills/pilink/SKILL.md`, import.meta.url), "utf8");
-    } catch (error) {
-      faults.push(messageOf(error));
-    }
+  try {
+    // From the sources, and from the bundle.
+    return readFileSync(new URL("../../skills/pilink/SKILL.md", import.meta.url), "utf8");
+  } catch (cause) {
+    throw new Error(`The skill is missing; install pilink-mqtt again. ${messageOf(cause)}`, { cause });
   }
-  throw new Error(`The skill is missing; install pilink-mqtt again. ${faults.join("; ")}`);
 }

@@ -9,6 +9,7 @@ import { parseArguments } from "../arguments.ts";
 import { commandName } from "../command-name.ts";
 import type { CommandScene, Subcommand } from "../commands.ts";
 import { refusedCopies } from "../copies.ts";
+import { loadPart } from "../parts.ts";
 import { settingsHere } from "../settings.ts";
 
 const noticeTypes = { ok: "info", warning: "warning", failed: "error" } as const;
@@ -26,8 +27,8 @@ export const doctorCommand: Subcommand = {
     const { connection } = session;
     // Few need it, and whoever enters a network should not wait for it to be loaded.
     const [{ examine }, { checkVersions, describeChecks, worstOf }] = await Promise.all([
-      import("../../peer/doctor.ts"),
-      import("../../peer/report.ts"),
+      loadPart(() => import("../../peer/doctor.ts")),
+      loadPart(() => import("../../peer/report.ts")),
     ]);
     const checks = await examine({
       home,

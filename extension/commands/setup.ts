@@ -5,6 +5,7 @@ import { PilinkError } from "../../protocol/errors.ts";
 import { isJsonObject } from "../../protocol/json.ts";
 import { parseArguments } from "../arguments.ts";
 import type { Subcommand } from "../commands.ts";
+import { loadPart } from "../parts.ts";
 import type { Wish } from "../wizard.ts";
 import { createCommand, enter, joinCommand } from "./enter.ts";
 
@@ -22,7 +23,7 @@ export const setupCommand: Subcommand = {
         `Nobody can be asked here. Use ${createCommand.usage} or ${joinCommand.usage}.`,
       );
     }
-    const { askEntrance } = await import("../wizard.ts");
+    const { askEntrance } = await loadPart(() => import("../wizard.ts"));
     const wish = await askEntrance(scene);
     if (wish === undefined) return session.say("Nothing was changed.");
     const { kind, network, flags, home } = wish;

@@ -17,8 +17,8 @@ async function layPackage(folder: string, options: { built: boolean }): Promise<
   await mkdir(join(root, "broker"), { recursive: true });
   await writeFile(join(root, "package.json"), JSON.stringify({ name: "pilink-mqtt", version: "9.9.9" }));
   if (options.built) {
-    await mkdir(join(root, "dist", "broker"), { recursive: true });
-    await writeFile(join(root, "dist", "broker", "main.js"), "");
+    await mkdir(join(root, "dist", "bundle"), { recursive: true });
+    await writeFile(join(root, "dist", "bundle", "broker.js"), "");
   }
   return root;
 }
@@ -42,20 +42,24 @@ it("runs the TypeScript of a checkout with this Node", () => {
 it("runs the compiled file of an installed package, where Node refuses TypeScript", async () => {
   const root = await layPackage(join("node_modules", "pilink-mqtt"), { built: true });
   const file = join(root, "broker", "runtime.ts");
-  expect(brokerCommand({ ...here, file }).args.at(-1)).toBe(join(root, "dist", "broker", "main.js"));
+  expect(brokerCommand({ ...here, file }).args.at(-1)).toBe(join(root, "dist", "bundle", "broker.js"));
 });
 
-it("runs the compiled file beside it when it is compiled itself", async () => {
-  const root = await layPackage("somewhere", { built: true });
-  const file = join(root, "dist", "broker", "runtime.js");
-  expect(brokerCommand({ ...here, file }).args.at(-1)).toBe(join(root, "dist", "broker", "main.js"));
-});
+it.each(["broker/runtime.js", "bundle/managed-1234.js"])(
+  "runs the bundle when it is built itself: %s",
+  async (built) => {
+    const root = await layPackage("somewhere", { built: true });
+    await mkdir(join(root, "dist", "broker"));
+    const file = join(root, "dist", built);
+    expect(brokerCommand({ ...here, file }).args.at(-1)).toBe(join(root, "dist", "bundle", "broker.js"));
+  },
+);
 
 it("runs the compiled file of a checkout with a Node that knows no TypeScript", async () => {
   const root = await layPackage("clone", { built: true });
   const file = join(root, "broker", "runtime.ts");
   const entry = (nodeVersion: string) => brokerCommand({ ...here, file, nodeVersion }).args.at(-1);
-  expect(entry("22.17.1")).toBe(join(root, "dist", "broker", "main.js"));
+  expect(entry("22.17.1")).toBe(join(root, "dist", "bundle", "broker.js"));
   expect(entry("22.18.0")).toBe(join(root, "broker", "main.ts"));
   expect(entry("24.0.0")).toBe(join(root, "broker", "main.ts"));
 });
@@ -63,7 +67,7 @@ it("runs the compiled file of a checkout with a Node that knows no TypeScript", 
 it("says what is missing where neither can be run", async () => {
   const root = await layPackage(join("node_modules", "pilink-mqtt"), { built: false });
   expect(() => brokerCommand({ ...here, file: join(root, "broker", "runtime.ts") })).toThrow(
-    expect.objectContaining({ code: "broker-not-started", message: expect.stringContaining("main.js is missing") }),
+    expect.objectContaining({ code: "broker-not-started", message: expect.stringContaining("broker.js is missing") }),
   );
 });
 

@@ -69,7 +69,7 @@ describe("a message that a person sent", () => {
   it("moves its ticks in the component that is on the screen already", () => {
     const shown = component(entryOf({}).data) ?? expect.fail("nothing is drawn");
     expect(plain(shown.render(60))).toContain("… queued");
-    const carried = openCarried();
+    const carried = openCarried(undefined);
     carried.sentStates.set("m-prod", { state: "received", reason: undefined });
     expect(plain(shown.render(60))).toContain("✓✓ received");
     carried.sentStates.set("m-prod", { state: "seen", reason: undefined });

@@ -46,7 +46,7 @@ describe("pilink_send", () => {
 
   it("moves its tick as receipts come", () => {
     const draw = row(sendDrawing, { args, details: { outcomes: [sent("received")] } });
-    openCarried().sentStates.set("m-prod", { state: "replied", reason: undefined });
+    openCarried(undefined).sentStates.set("m-prod", { state: "replied", reason: undefined });
     expect(plain(draw(80))).toContain("→ prod ◉ answered");
   });
 

@@ -32,11 +32,11 @@ describe("the executable", { timeout: 120_000 }, () => {
     await pilink("join", "lab", "--name", "build", "--background");
     const place = await realpath(join(folder, "node_modules", manifest.name));
     const commands = (await home?.processes())?.map(({ command }) => command) ?? [];
+    expect(commands.filter((command) => command.endsWith(join(place, "dist", "bundle", "background.js")))).toHaveLength(
+      2,
+    );
     expect(
-      commands.filter((command) => command.endsWith(join(place, "dist", "cli", "background", "main.js"))),
-    ).toHaveLength(2);
-    expect(
-      commands.filter((command) => command.includes(`${join(place, "dist", "broker", "main.js")} {`)),
+      commands.filter((command) => command.includes(`${join(place, "dist", "bundle", "broker.js")} {`)),
     ).toHaveLength(1);
     expect(await pilink("send", "build", "hello", "--as", "dev")).toContain("build: received");
     expect(JSON.parse(await pilink("recv", "--as", "build", "--json"))).toMatchObject({ from: "dev", body: "hello" });

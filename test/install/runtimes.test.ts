@@ -54,7 +54,7 @@ describe("the installed package", { timeout: 60_000 }, () => {
     const [broker, ...others] = await stage.home().processes();
     expect(others).toEqual([]);
     expect(broker?.command).toMatch(/node (?:--\S+ )*\//);
-    expect(broker?.command).toContain(` ${join(place, "dist", "broker", "main.js")} {`);
+    expect(broker?.command).toContain(` ${join(place, "dist", "bundle", "broker.js")} {`);
     await (await rawMqtt(url)).close();
     await stopBroker(stage.broker());
     expect(await stage.home().processes()).toEqual([]);
