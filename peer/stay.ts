@@ -297,7 +297,7 @@ export class Stay {
   async #onUp(): Promise<void> {
     const { wire } = this.parts;
     this.company.roster.beginConnection();
-    await wire.subscribeOwn(["inbox", "receipts", "control"]);
+    await wire.subscribeOwn(["inbox", "receipts", "control"], this.parts.identity.kind);
     await this.announce();
     await wire.subscribePresence();
     this.#suspension.setConnected(true);
