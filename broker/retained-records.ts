@@ -74,9 +74,8 @@ export class RetainedRecords<Packet extends RetainedPacket = RetainedPacket> {
       const held = records.get(filter);
       return held === undefined ? [] : [held.packet];
     }
-    const levels = filter.split("/");
     const found: Packet[] = [];
-    for (const [topic, { packet }] of records) if (isMatch(topic.split("/"), levels)) found.push(packet);
+    for (const [topic, { packet }] of records) if (isMatch(topic, filter)) found.push(packet);
     return found;
   }
 
@@ -98,14 +97,21 @@ function networkOf(topic: string): string {
   return end < 0 ? topic : topic.slice(0, end);
 }
 
-/** MQTT 3.1.1, 4.7.1. No topic here begins with `$`. */
-function isMatch(topic: readonly string[], filter: readonly string[]): boolean {
-  for (const [place, level] of filter.entries()) {
+/** MQTT 3.1.1, 4.7.1. No topic here begins with `$`. Nothing is taken apart: this runs for each record of a network. */
+function isMatch(topic: string, filter: string): boolean {
+  let at = 0;
+  for (let place = 0; place < filter.length; place += 1) {
+    const wanted = filter[place];
     // It stands for any number of levels, also for none.
-    if (level === "#") return true;
-    if (place >= topic.length || (level !== "+" && level !== topic[place])) return false;
+    if (wanted === "#") return true;
+    if (wanted === "+") {
+      if (at > topic.length) return false;
+      const end = topic.indexOf("/", at);
+      at = end < 0 ? topic.length : end;
+    } else if (wanted === topic[at]) at += 1;
+    else return at === topic.length && filter.slice(place) === "/#";
   }
-  return topic.length === filter.length;
+  return at === topic.length;
 }
 
 /** By hand and not by the schema of a record: zod costs the broker's process 15 MB of memory. */

@@ -246,6 +246,8 @@ export class Stay {
   }
 
   #onBorn(name: string, presence: Presence): void {
+    // As almost always: in a large network somebody is born all the time.
+    if (this.parts.outbox.openCount === 0) return;
     this.sending.resumeTo(presence.box);
     if (this.sending.hasMailForFormer(name, presence.box)) {
       this.outlet.inBackground(this.#endFormerMail(name, presence));

@@ -47,8 +47,9 @@ describe("news", () => {
     tell("b");
     tell("c");
     expect(sent).toEqual(["a"]);
-    vi.advanceTimersByTime(50);
+    vi.advanceTimersByTime(2);
     expect(sent).toEqual(["a", "bc"]);
+    // The next round has begun with what was told at the end of this one.
     tell("d");
     expect(news.isHeld(client)).toBe(true);
     // A message comes between: what was told before goes out before it.
