@@ -13,8 +13,10 @@ import { type Answer, Wire } from "./wire.ts";
 /** How long a host may take to answer, in milliseconds (topics.md, "Entering a network"). */
 export const answerLimitMs = 3_000;
 
-// A host that is not busy answers within a round trip. Longer than this nobody waits before it is looked for.
+// A host that is not busy answers within a round trip. So long is waited for it, or so many times what it took to connect,
+// before it is looked for: where everything is slow, looking would make it slower.
 const patienceMs = { loopback: 100, network: 500 } as const;
+const patienceTimes = 5;
 // Retained records come after the SUBACK with nothing that marks their end; a round trip and this much more is the end.
 const graceMs = { loopback: 250, network: 1_000 } as const;
 
@@ -48,7 +50,10 @@ export type Admission =
  */
 export async function requestAdmission(newcomer: Newcomer): Promise<Admission> {
   const place = isLoopback(newcomer.connection.url) ? "loopback" : "network";
-  const admission = await withSetupConnection(newcomer, (wire) => askWhoeverHosts(wire, newcomer, patienceMs[place]));
+  const admission = await withSetupConnection(newcomer, (wire, tookMs) => {
+    const limitMs = Math.max(patienceMs[place], patienceTimes * tookMs);
+    return askWhoeverHosts(wire, newcomer, Math.min(answerLimitMs, limitMs));
+  });
   if (admission !== undefined) return admission;
   // Over another connection: Mosquitto 2.0.11 closes the one of who publishes a second time what is forbidden.
   return await withSetupConnection(newcomer, async (wire) => {
@@ -62,13 +67,14 @@ export async function requestAdmission(newcomer: Newcomer): Promise<Admission> {
 
 async function withSetupConnection<Result>(
   { network, name, connection }: Newcomer,
-  work: (wire: Wire) => Promise<Result>,
+  work: (wire: Wire, tookMs: number) => Promise<Result>,
 ): Promise<Result> {
+  const beganMs = performance.now();
   const wire = new Wire(network, name, { ...connection, clientId: `pls${newBox()}`, clean: true });
   try {
     await wire.link.open();
     await wire.subscribeOwn(["control"], "member");
-    return await work(wire);
+    return await work(wire, performance.now() - beganMs);
   } finally {
     await wire.link.close();
   }

@@ -47,7 +47,8 @@ describe("news", () => {
     tell("b");
     tell("c");
     expect(sent).toEqual(["a"]);
-    vi.advanceTimersByTime(2);
+    // A round is the shorter the fewer are told.
+    vi.advanceTimersByTime(1);
     expect(sent).toEqual(["a", "bc"]);
     // The next round has begun with what was told at the end of this one.
     tell("d");
