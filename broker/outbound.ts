@@ -18,12 +18,12 @@ export class Outbound {
   /** @param stream the raw connection, before Aedes is given it; methods of it are replaced */
   constructor(stream: Duplex) {
     this.#write = stream.write.bind(stream);
-    const { writableHighWaterMark } = stream;
     const write = (piece: unknown): boolean => {
       if (typeof piece === "string") this.#add(Buffer.from(piece));
       else if (piece instanceof Uint8Array) this.#add(piece);
       if (this.#corks === 0) this.#flush();
-      return stream.writableLength + this.#usedBytes < writableHighWaterMark;
+      // Not by what is held back: nobody would tell when there is room again.
+      return !stream.writableNeedDrain;
     };
     const end = stream.end.bind(stream);
     Object.assign(stream, {

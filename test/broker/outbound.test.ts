@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { Outbound } from "../../broker/outbound.ts";
@@ -50,11 +51,17 @@ describe("what is written to a client", () => {
     expect(pieces.map(String)).toEqual(["one", "two"]);
   });
 
-  it("counts for the mark at which a connection is full", () => {
-    const { stream, outbound } = makeConnection(10);
+  it("is too much when the connection is full, and only where it will tell that there is room again", async () => {
+    const stream = new PassThrough({ highWaterMark: 10 });
+    const outbound = new Outbound(stream);
     outbound.hold();
-    expect(stream.write(Buffer.alloc(9))).toBe(true);
+    expect(stream.write(Buffer.alloc(100))).toBe(true);
+    const drained = once(stream, "drain");
+    outbound.release();
     expect(stream.write(Buffer.alloc(1))).toBe(false);
+    stream.resume();
+    await drained;
+    expect(stream.write(Buffer.alloc(1))).toBe(true);
   });
 
   it("goes out before the end", async () => {
