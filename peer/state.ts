@@ -84,8 +84,7 @@ export async function takeState(
       found?.folder === folder
         ? { ...found, epoch, over: false }
         : { box: newBox(), folder, epoch, net: null, seqs: [] };
-    // A new one is written when it enters an instance: until then nobody has heard of it.
-    if (found !== undefined) await writeBoxFile(path, file);
+    await writeBoxFile(path, file);
     // After the new box is written: the numbers of the former one are in a file that is moved here.
     if (file.box !== found?.box) putAside(path, found?.net ?? null);
     return { state: makeState(path, file, lock, found?.epoch) };
