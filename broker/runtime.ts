@@ -34,8 +34,8 @@ const typeStrippingNode = [22, 18] as const;
 
 // What a broker makes for a packet lives no longer than the packet. With V8's own size of 16 MB and more it is collected so
 // rarely that 400 clients take 100 MB instead of 40, and neither a message nor a thousand of them is faster for it. What
-// waited for its turn and is garbage then is collected when the heap has grown by half, and not to four times its size.
-const smallHeap = ["--max-semi-space-size=4", "--heap-growing-percent=50"];
+// waited for its turn and is garbage then is collected when the heap has grown by a fifth, and not to four times its size.
+const smallHeap = ["--max-semi-space-size=2", "--heap-growing-percent=20"];
 
 /** The runtime of this process. */
 export function ownRuntime(): Runtime {
