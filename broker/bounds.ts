@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import { type AbsenceLimits, Absences, type SessionClient } from "./absences.ts";
+import { Replay } from "./replay.ts";
 import { type RetainedLimits, type RetainedPacket, RetainedRecords } from "./retained-records.ts";
 import { type PacketMark, type QueuedPacket, type QueueLimits, SessionQueues } from "./session-queues.ts";
 
@@ -29,7 +30,6 @@ const sweepMs = hourMs / 6;
 
 /** The methods of aedes-persistence that the bounds need; they are those of its version 11. */
 interface Persistence {
-  storeRetained(packet: RetainedPacket): Promise<void>;
   cleanSubscriptions(client: { id: string }): Promise<void>;
   cleanIncoming(client: { id: string }): Promise<void>;
 }
@@ -83,9 +83,10 @@ export function applyBounds(persistence: unknown, bounds: BrokerBounds): Bounded
       await inner.cleanSubscriptions(client);
     },
     async storeRetained(packet: RetainedPacket) {
-      const admitted = records.admit(packet, nowMs());
-      if (admitted !== undefined) await inner.storeRetained(admitted);
+      records.store(packet, nowMs());
     },
+    createRetainedStreamCombi: (filters: readonly string[]) =>
+      new Replay(filters.flatMap((filter) => records.matching(filter))),
   };
   Object.assign(inner.target, own);
 
@@ -113,10 +114,9 @@ function bindPersistence(persistence: unknown): Persistence & { target: object }
   };
   for (const name of ["outgoingEnqueue", "outgoingEnqueueCombi", "outgoingUpdate", "outgoingClearMessageId"])
     method(name);
-  method("outgoingStream");
+  for (const name of ["outgoingStream", "storeRetained", "createRetainedStreamCombi"]) method(name);
   return {
     target: persistence,
-    storeRetained: method("storeRetained"),
     cleanSubscriptions: method("cleanSubscriptions"),
     cleanIncoming: method("cleanIncoming"),
   };

@@ -8,6 +8,8 @@ import { wsRefusedCode } from "./background.ts";
 import { applyBounds, type Bounded, type BrokerBounds, defaultBounds } from "./bounds.ts";
 import { Gathering } from "./gathering.ts";
 import { defaultPacketLimitBytes, guardPackets } from "./guard.ts";
+import { createNewsCheck, News } from "./news.ts";
+import { Outbound } from "./outbound.ts";
 import { probeIdPrefix } from "./probe.ts";
 
 /** What {@link startEmbeddedBroker} needs to know. */
@@ -61,6 +63,7 @@ const subscriberLimitBytes = 64 * 1024 * 1024;
 export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): Promise<EmbeddedBroker> {
   const onFault = options.onFault ?? (() => {});
   const gatherings: Gatherings = new WeakMap();
+  const news = new News();
   const aedes = await Aedes.createBroker(aedesOptions(options, gatherings));
   // Its types do not know it.
   const bounded = applyBounds(Reflect.get(aedes, "persistence"), options.bounds ?? defaultBounds);
@@ -85,7 +88,9 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
     guardPackets(connection, { limitBytes }, (fault) =>
       onFault(new Error(`connection from ${remoteAddress}:${remotePort} closed: ${fault}`)),
     );
-    gatherings.set(connection, new Gathering(connection));
+    const outbound = new Outbound(connection);
+    connection.once("close", () => news.forget(outbound));
+    gatherings.set(connection, new Gathering(outbound, news));
     aedes.handle(connection);
   };
   const server = createServer(
@@ -108,6 +113,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
   const close = async () => {
     clients.stop();
     bounded.stop();
+    news.stop();
     const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     await closeAedes(aedes);
     // Aedes closes only the clients it has in its table: neither those before their CONNECT nor the ones that
@@ -153,6 +159,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
 type Gatherings = WeakMap<object, Gathering>;
 
 function aedesOptions(options: EmbeddedBrokerOptions, gatherings: Gatherings): AedesOptions {
+  const isNews = createNewsCheck();
   return {
     // Cause: Aedes 1.2 hands out at most this many messages at once (100 by default), and one that waits for a frozen
     // subscriber occupies a place; when all are occupied every client stands still.
@@ -174,7 +181,8 @@ function aedesOptions(options: EmbeddedBrokerOptions, gatherings: Gatherings): A
       }
       callback(null);
     },
-    authorizeSubscribe: (_client, subscription, callback) => {
+    authorizeSubscribe: (client, subscription, callback) => {
+      gatherings.get(client.conn)?.acknowledge();
       if (maySubscribe(subscription.topic)) {
         // Cause: Aedes stores all filters of a SUBSCRIBE in a persistent session as soon as the first of them is
         // granted. Later, the refused ones among them have been replaced.
@@ -187,11 +195,15 @@ function aedesOptions(options: EmbeddedBrokerOptions, gatherings: Gatherings): A
       callback(null, null);
     },
     authorizeForward: (client, packet) => {
-      gatherings.get(client.conn)?.forward();
+      // Cause: Aedes goes on with the records of a subscription for a client that has left, and each would be a fault.
+      if (packet.retain && client.closed) return null;
+      const gathering = gatherings.get(client.conn);
+      if (isNews(packet)) gathering?.tell();
+      else gathering?.forward();
       // Cause: Aedes reads on from publishers while a subscriber's socket is full, so until the drain timeout a flood
       // would fill the memory. The message is handed on all the same: for a null Aedes removes one from the queue of
       // a persistent session, and a wrong one; so it stays queued, and the client gets it when it is back.
-      if (client.conn.writableLength > subscriberLimitBytes) {
+      if (client.conn.writableLength + (gathering?.waitingBytes ?? 0) > subscriberLimitBytes) {
         client.conn.destroy(new Error(`${client.id} takes nothing, and ${subscriberLimitBytes} bytes wait for it`));
       }
       return packet;

@@ -1,4 +1,5 @@
-import type { Duplex } from "node:stream";
+import type { News } from "./news.ts";
+import type { Outbound } from "./outbound.ts";
 
 // From the PUBACK that Aedes writes for a message to its forwarding lie two turns of the event loop.
 const forwardedAfterTurns = 3;
@@ -8,15 +9,22 @@ const forwardedAfterTurns = 3;
  * call of its own, and these take more of the broker's time than everything else.
  */
 export class Gathering {
-  readonly #stream: Duplex;
+  readonly #outbound: Outbound;
+  readonly #news: News;
   #isHolding = false;
   #forwards = 0;
 
-  constructor(stream: Duplex) {
-    this.#stream = stream;
+  constructor(outbound: Outbound, news: News) {
+    this.#outbound = outbound;
+    this.#news = news;
   }
 
-  /** A PUBACK is about to be written. It waits until the message itself has gone out, which somebody waits for. */
+  /** How much is held back, in bytes. */
+  get waitingBytes(): number {
+    return this.#outbound.waitingBytes;
+  }
+
+  /** An acknowledgement is about to be written. It waits until the message itself has gone out, which somebody waits for. */
   acknowledge(): void {
     if (!this.#isHolding) this.#hold(forwardedAfterTurns);
   }
@@ -28,21 +36,28 @@ export class Gathering {
     setImmediate(() => {
       const isBurst = this.#forwards > 1;
       this.#forwards = 0;
-      if (isBurst && !this.#isHolding) this.#hold(1);
+      if (!this.#isHolding && (isBurst || this.#news.isHeld(this.#outbound))) this.#hold(1);
     });
+  }
+
+  /** What nobody waits for is about to be written. */
+  tell(): void {
+    if (!this.#news.tell(this.#outbound)) this.forward();
   }
 
   #hold(turns: number): void {
     this.#isHolding = true;
-    this.#stream.cork();
-    this.#release(turns);
+    this.#outbound.hold();
+    // What is held back goes out before it, in the same system call.
+    this.#news.release(this.#outbound);
+    this.#releaseAfter(turns);
   }
 
-  #release(turns: number): void {
+  #releaseAfter(turns: number): void {
     setImmediate(() => {
-      if (turns > 1) return this.#release(turns - 1);
+      if (turns > 1) return this.#releaseAfter(turns - 1);
       this.#isHolding = false;
-      this.#stream.uncork();
+      this.#outbound.release();
     });
   }
 }

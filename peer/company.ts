@@ -147,18 +147,21 @@ export class Company {
   }
 
   #tell(change: RosterChange, retained: boolean): void {
+    // What the broker held before is no news.
+    if (!retained || change.kind === "departed") this.#tellNews(change);
+    this.#port.outlet.emit("roster");
+  }
+
+  #tellNews(change: RosterChange): void {
     const { outlet } = this.#port;
     const entry = this.#describe(change.life);
-    // What the broker held before is no news.
-    if (change.kind === "departed") outlet.emit("departed", entry);
-    else if (change.kind === "lost" && !retained) outlet.emit("lost", entry);
-    else if (change.kind === "joined" && !retained) outlet.emit("joined", entry);
-    else if (isReturn(change) && !retained) outlet.emit("returned", entry);
-    else if (change.kind === "replaced" && !retained) {
+    if (change.kind === "departed" || change.kind === "lost" || change.kind === "joined")
+      outlet.emit(change.kind, entry);
+    else if (isReturn(change)) outlet.emit("returned", entry);
+    else if (change.kind === "replaced") {
       outlet.emit("departed", this.#describe(change.former));
       outlet.emit("joined", entry);
     }
-    outlet.emit("roster");
   }
 
   #onDropped(life: Life): void {

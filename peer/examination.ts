@@ -137,7 +137,7 @@ class Look {
   /** @throws PilinkError `broker-forbids`, `connection-lost` */
   async run(): Promise<void> {
     const wire = this.#wire;
-    await wire.subscribeOwn(["control", "receipts", "inbox"]);
+    await wire.subscribeOwn(["control", "receipts", "inbox"], "member");
     await wire.subscribePresence();
     this.#found.muteTopic = await this.#findMuteTopic();
     // Mosquitto 2.0.11 closes the connection of who publishes a second time what is forbidden.

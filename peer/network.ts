@@ -128,12 +128,12 @@ async function becomeHost(entry: Entry): Promise<Membership> {
   const identity = makeIdentity(entry, { kind: "host", net: epoch, host: name });
   // A new instance puts the files of the former one aside. It may still live, unless this peer itself was its host.
   if (state.net !== null && state.net !== state.former) await requireNoHost(entry);
-  await deleteSession(entry.connection);
+  if (state.net !== null) await deleteSession(entry.connection);
   const { stay, wire, files } = await assemble(entry, identity, 0, options.about);
   try {
     const hosts = new HostRecords(wire);
     await wire.link.open();
-    await wire.subscribeOwn(["inbox", "receipts", "control"]);
+    await wire.subscribeOwn(["inbox", "receipts", "control"], identity.kind);
     await wire.subscribePresence();
     await requireRights(wire, identity);
     const ghosts = await awaitVacancy({
@@ -202,14 +202,15 @@ async function becomeMember(entry: Entry): Promise<Outcome> {
 }
 
 async function enterAdmitted(entry: Entry, admission: Extract<Admission, { kind: "joined" }>): Promise<Membership> {
-  // What a broker still holds for this client id from another instance must not come (hazard 1).
-  if (entry.state.net !== admission.net) await deleteSession(entry.connection);
+  // What a broker still holds for this client id from another instance must not come (hazard 1). A box that was in none yet
+  // has never connected.
+  if (entry.state.net !== null && entry.state.net !== admission.net) await deleteSession(entry.connection);
   const identity = makeIdentity(entry, { kind: "member", net: admission.net, host: admission.host });
   const { stay, wire, files } = await assemble(entry, identity, admission.clockOffsetMs, admission.about);
   try {
     stay.listen();
     await wire.link.open();
-    await wire.subscribeOwn(["inbox", "receipts", "control"]);
+    await wire.subscribeOwn(["inbox", "receipts", "control"], identity.kind);
     await requireRights(wire, identity);
     await stay.announce();
     await requireOwnRecord(wire, identity);

@@ -247,6 +247,8 @@ export class Stay {
   }
 
   #onBorn(name: string, presence: Presence): void {
+    // As almost always: in a large network somebody is born all the time.
+    if (this.parts.outbox.openCount === 0) return;
     this.sending.resumeTo(presence.box);
     if (this.sending.hasMailForFormer(name, presence.box)) {
       this.outlet.inBackground(this.#endFormerMail(name, presence));
@@ -298,7 +300,7 @@ export class Stay {
   async #onUp(): Promise<void> {
     const { wire } = this.parts;
     this.company.roster.beginConnection();
-    await wire.subscribeOwn(["inbox", "receipts", "control"]);
+    await wire.subscribeOwn(["inbox", "receipts", "control"], this.parts.identity.kind);
     await this.announce();
     await wire.subscribePresence();
     this.#suspension.setConnected(true);

@@ -59,12 +59,14 @@ export class Wire {
     this.link = new Link({ ...options, onMessage: (delivered) => this.#receive(delivered) });
   }
 
-  /** Subscribes to what is addressed to this peer, and to the claims of the network. */
-  subscribeOwn(channels: Channel[]): Promise<void> {
-    return this.link.subscribe([
-      ...channels.map((channel) => formatTopic(this.#network, this.#name, channel)),
-      formatTopic(this.#network, everyone, "control"),
-    ]);
+  /**
+   * Subscribes to what is addressed to this peer.
+   *
+   * @param kind a host, and whoever wants to be one, also hears what is asked of any host
+   */
+  subscribeOwn(channels: Channel[], kind: Presence["kind"]): Promise<void> {
+    const own = channels.map((channel) => formatTopic(this.#network, this.#name, channel));
+    return this.link.subscribe(kind === "host" ? [...own, formatTopic(this.#network, everyone, "control")] : own);
   }
 
   /** Subscribes to every record of the network; the retained ones come, again if need be. */
@@ -97,7 +99,7 @@ export class Wire {
     return this.link.publish(formatTopic(this.#network, to, "inbox"), text);
   }
 
-  /** @param to a peer's name, or `_all` for claims */
+  /** @param to a peer's name, or `_all` for what is meant for the host, whoever that is */
   publishControl(to: string, control: Control): Promise<void> {
     return this.link.publish(formatTopic(this.#network, to, "control"), encodeControl(control));
   }
@@ -105,6 +107,7 @@ export class Wire {
   /**
    * Asks a peer something.
    *
+   * @param to as for {@link publishControl}
    * @param timeoutMs how long to wait for the answer
    * @returns undefined where none came, or the connection ended
    */

@@ -53,6 +53,8 @@ export function parseJson(text: string): { value: Json } | undefined {
  * @throws PilinkError `bad-payload` above 200 levels
  */
 export function checkDepth(text: string, around = 0): void {
+  // Each level takes two characters.
+  if (text.length <= 2 * (depthLimit - around)) return;
   // Without that many brackets it cannot be that deep, and finding them is a hundred times faster than following them.
   if (countUpTo(text, "[", depthLimit) + countUpTo(text, "{", depthLimit) + around <= depthLimit) return;
   if (depthOf(text) + around > depthLimit) {

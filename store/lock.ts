@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { link, readdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
+import { link, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
@@ -134,27 +134,28 @@ export async function takeGeneration(folder: string, temporary: string, generati
     if (hasCode(error, "EEXIST")) return false;
     throw error;
   }
+  const names = await listNames(folder);
+  const generations = generationsIn(names);
   // Who slept between looking and linking may have linked to a number that was used and removed in the meantime.
   // Numbers are removed from the lowest on, so then the one before it is gone as well, and a higher one is there.
   const stale =
-    (generation > 1 && !(await exists(pathOf(folder, generation - 1)))) ||
-    (await readGenerations(folder)).some((other) => other > generation);
+    (generation > 1 && !generations.includes(generation - 1)) || generations.some((other) => other > generation);
   if (stale) {
     await removeFile(pathOf(folder, generation));
     return false;
   }
-  const older = (await readGenerations(folder)).filter((other) => other < generation);
+  const older = generations.filter((other) => other < generation);
   for (const other of older.sort((a, b) => a - b)) await removeFile(pathOf(folder, other));
-  await removeLeftovers(folder);
+  const leftovers = names.filter((name) => name.endsWith(".tmp") && join(folder, name) !== temporary);
+  await removeLeftovers(leftovers.map((name) => join(folder, name)));
   return true;
 }
 
 /** Removes the temporary files of contenders that were killed. */
-async function removeLeftovers(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!name.endsWith(".tmp")) continue;
-    const content = await readContent(join(folder, name));
-    if (content !== undefined && livenessOf(content.holder) === "dead") await removeFile(join(folder, name));
+async function removeLeftovers(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const content = await readContent(path);
+    if (content !== undefined && livenessOf(content.holder) === "dead") await removeFile(path);
   }
 }
 
@@ -215,7 +216,10 @@ async function readContent(path: string): Promise<Content | undefined> {
 }
 
 async function readGenerations(folder: string): Promise<number[]> {
-  const names = await listNames(folder);
+  return generationsIn(await listNames(folder));
+}
+
+function generationsIn(names: readonly string[]): number[] {
   return names.flatMap((name) => {
     const digits = /^lock\.([1-9]\d{0,14})$/.exec(name)?.[1];
     return digits === undefined ? [] : [Number(digits)];

@@ -184,20 +184,46 @@ describe("the retained messages", () => {
   it("are replaced and cleared, and bounded by number and bytes", () => {
     const size = sizeOf("t/1", Buffer.alloc(100));
     const records = new RetainedRecords({ records: 2, bytes: 3 * size, lostExpiryMs: 100 });
-    const put = (topic: string, bytes: number) => records.admit({ topic, payload: Buffer.alloc(bytes) }, 0);
-    expect([put("t/1", 100), put("t/2", 100), put("t/3", 100)].map((kept) => kept !== undefined)).toEqual([
-      ...[true, true, false],
+    const put = (topic: string, bytes: number) => records.store({ topic, payload: Buffer.alloc(bytes) }, 0);
+    expect([put("t/1", 100), put("t/2", 100), put("t/3", 100)]).toEqual([true, true, false]);
+    expect(put("t/1", 100)).toBe(true);
+    expect(put("t/1", 3_000)).toBe(false);
+    expect(put("t/2", 0)).toBe(true);
+    expect(put("t/2", 0)).toBe(true);
+    expect(put("t/3", 100)).toBe(true);
+    expect(records.matching("#").map(({ topic }) => topic)).toEqual(["t/1", "t/3"]);
+  });
+
+  it("come to the filters that they match, in the order in which their topics came (MQTT 3.1.1, 4.7)", () => {
+    const records = new RetainedRecords({ records: 99, bytes: 1_000_000, lostExpiryMs: 100 });
+    const topics = [
+      ...["pilink/lab/dev/presence", "pilink/lab/_all/presence", "pilink/lab/dev/presence/x", "pilink/lab"],
+      ...["pilink/lab-2/dev/presence", "pilink/lab//presence", "pilink", "pilink/", "pilink/lab/dev"],
+    ];
+    for (const topic of topics) records.store({ topic, payload: Buffer.from(topic) }, 0);
+    const found = (filter: string) => records.matching(filter).map(({ topic }) => topic);
+    expect(found("pilink/lab/+/presence")).toEqual([
+      ...["pilink/lab/dev/presence", "pilink/lab/_all/presence", "pilink/lab//presence"],
     ]);
-    expect(put("t/1", 100)).toBeDefined();
-    expect(put("t/1", 3_000)).toBeUndefined();
-    expect(put("t/2", 0)).toBeDefined();
-    expect(put("t/3", 100)).toBeDefined();
+    expect(found("pilink/lab/dev/presence")).toEqual(["pilink/lab/dev/presence"]);
+    expect(found("pilink/lab/prod/presence")).toEqual([]);
+    expect(found("pilink/prod/+/presence")).toEqual([]);
+    expect(found("pilink/lab/dev/#")).toEqual([
+      ...["pilink/lab/dev/presence", "pilink/lab/dev/presence/x", "pilink/lab/dev"],
+    ]);
+    expect(found("pilink/lab/#")).toHaveLength(6);
+    expect(found("pilink/+/dev/presence")).toEqual(["pilink/lab/dev/presence", "pilink/lab-2/dev/presence"]);
+    expect(found("pilink/#")).toHaveLength(topics.length);
+    expect(found("#")).toHaveLength(topics.length);
+    expect(found("+")).toEqual(["pilink"]);
+    expect(found("+/+")).toEqual(["pilink/lab", "pilink/"]);
+    expect(found("pilink")).toEqual(["pilink"]);
   });
 
   it("of a peer that was lost for long are given up, of all others not", () => {
     const records = new RetainedRecords({ records: 9, bytes: 10_000, lostExpiryMs: 100 });
     const put = (topic: string, text: string, nowMs: number) =>
-      records.admit({ topic, payload: Buffer.from(text) }, nowMs);
+      records.store({ topic, payload: Buffer.from(text) }, nowMs);
     put("pilink/lab/dead/presence", '{"v":1,"state":"lost"}', 0);
     put("pilink/lab/later/presence", '{"v":1,"state":"lost"}', 50);
     put("pilink/lab/living/presence", '{"v":1,"state":"online","activity":"\\"state\\":\\"lost\\""}', 0);

@@ -91,4 +91,24 @@ describeOnBrokers("what a network costs", ({ broker }) => {
       await eventually(() => meter.packets - before.packets === 6);
     },
   );
+
+  it.concurrent(
+    "is 28 packets for who joins, and two for each who is there already",
+    slow,
+    async ({ onTestFinished }) => {
+      const stage = await prepareStage(broker(), onTestFinished);
+      const others = [await stage.create("dev")];
+      for (const count of [1, 2, 4]) {
+        while (others.length < count) others.push(await stage.join(`guest-${others.length}`));
+        const meter = await startMeter(stage);
+        const newcomer = await stage.join(`newcomer-${count}`, { url: meter.url, home: await stage.otherHome() });
+        others.push(newcomer);
+        await eventually(() => newcomer.peer.roster().length === others.length);
+        await atRest(meter);
+        // Its own record comes as well, and once more where the broker is quick to pass it on and slow to retain it.
+        expect(meter.packets).toBeGreaterThanOrEqual(28 + 2 * others.length);
+        expect(meter.packets).toBeLessThanOrEqual(28 + 2 * others.length + 2);
+      }
+    },
+  );
 });

@@ -72,7 +72,7 @@ describeOnBrokers("entering a network", ({ broker }) => {
     const raw = await stage.raw();
     const prod = await stage.join("prod");
     const request = await raw.waitFor(({ text }) => text.includes('"join"'));
-    expect(request.topic).toBe(stage.topic("dev", "control"));
+    expect(request.topic).toBe(stage.topic("_all", "control"));
     expect(JSON.parse(request.text)).toMatchObject({ from: "prod", epoch: prod.peer.epoch, box: prod.peer.box });
     const answer = await raw.waitFor(({ text }) => text.includes('"joined"'));
     expect(answer.topic).toBe(stage.topic("prod", "control"));
@@ -95,6 +95,53 @@ describeOnBrokers("entering a network", ({ broker }) => {
     await host.publish(stage.topic("prod", "control"), { ...answer, name: "prod", at: Date.now() + 3_600_000 });
     const prod = await joining;
     expect(Math.abs(prod.peer.status().clockOffsetMs - 3_600_000)).toBeLessThan(500);
+  });
+
+  it("asks the host that it finds by its record where none answers on _all, and believes no other [LIFE-7] [LIFE-19]", async ({
+    onTestFinished,
+  }) => {
+    const stage = await prepareStage(broker(), onTestFinished);
+    // A host by hand that hears only what is on its own topics.
+    const host = await stage.raw();
+    const epoch = newEpoch();
+    const record = { v: 1, state: "online", net: epoch, epoch, conn: 1, box: newBox(), kind: "host" };
+    await host.publish(stage.topic("dev", "presence"), { ...record, keepalive: 1000, since: 1 }, { retain: true });
+    const joining = stage.join("prod");
+    const answerTo = async (topic: string, from: string, life: string) => {
+      const { text } = await host.waitFor((message) => message.topic === topic && message.text.includes('"join"'));
+      const answer = { v: 1, type: "joined", re: JSON.parse(text).id, net: epoch, name: "prod", at: Date.now() };
+      await host.publish(stage.topic("prod", "control"), { ...answer, from, epoch: life });
+    };
+    await answerTo(stage.topic("_all", "control"), "ops", newEpoch());
+    await answerTo(stage.topic("dev", "control"), "dev", epoch);
+    expect((await joining).peer.status()).toMatchObject({ host: "dev", net: epoch });
+  });
+
+  it("is answered by the host on _all, and by no member anywhere [LIFE-19]", async ({ onTestFinished }) => {
+    const stage = await prepareStage(broker(), onTestFinished);
+    const dev = await stage.create("dev");
+    await stage.join("prod");
+    const raw = await stage.raw();
+    const request = { v: 1, type: "join", from: "ops", epoch: newEpoch(), box: newBox(), at: 1 };
+    for (const to of ["prod", "_all", "dev"]) {
+      await raw.publish(stage.topic(to, "control"), { ...request, id: `to-${to}` });
+      await raw.publish(stage.topic(to, "control"), {
+        v: 1,
+        type: "ping",
+        from: "ops",
+        epoch: "x",
+        id: "p",
+        net: null,
+      });
+    }
+    const answers = () => raw.messages(stage.topic("ops", "control")).map(({ text }) => JSON.parse(text));
+    // A member that had answered would have done so before its pong.
+    await eventually(() => answers().filter(({ from }) => from === "prod").length > 0);
+    await eventually(() => answers().filter(({ type }) => type === "joined").length === 2);
+    expect(answers().filter(({ type }) => type === "joined")).toEqual([
+      expect.objectContaining({ re: "to-_all", from: "dev", epoch: dev.peer.epoch }),
+      expect.objectContaining({ re: "to-dev", from: "dev", epoch: dev.peer.epoch }),
+    ]);
   });
 
   it("refuses to create where a host lives, and names it [LIFE-2] [LIFE-18]", async ({ onTestFinished }) => {

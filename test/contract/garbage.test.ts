@@ -3,7 +3,7 @@ import { newBox, newEpoch, newId } from "../../protocol/ids.ts";
 import { describeOnBrokers } from "../support/broker-suites.ts";
 import { eventually } from "../support/eventually.ts";
 import { rawMqtt } from "../support/raw-mqtt.ts";
-import { envelopeBetween, type Player, prepareStage, type Stage } from "./stage.ts";
+import { envelopeBetween, type Player, prepareStage, type Stage, type Told } from "./stage.ts";
 
 /** A host and a member, and a stranger on the same broker. */
 async function cast(stage: Stage) {
@@ -47,7 +47,9 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
     const stage = await prepareStage(broker(), onTestFinished);
     const { raw, dev, prod } = await cast(stage);
     const topics = ["inbox", "presence", "receipts", "control"].map((channel) => stage.topic("prod", channel));
-    topics.push(stage.topic("_all", "control"), stage.topic("_all", "presence"), stage.topic("dev", "presence"));
+    topics.push(stage.topic("_all", "presence"), stage.topic("dev", "presence"));
+    const ofHost = stage.topic("_all", "control");
+    for (const [, payload] of garbage) await raw.publish(ofHost, payload);
     let expected = 0;
     for (const topic of topics) {
       for (const [, payload] of garbage) {
@@ -56,6 +58,8 @@ describeOnBrokers("garbage", ({ broker, kind }) => {
       }
     }
     await eventually(() => prod.count("rejected") === expected);
+    const isOfHost = ({ name, value }: Told) => name === "rejected" && value.topic === ofHost;
+    await eventually(() => dev.told.filter(isOfHost).length === garbage.length);
     for (const told of prod.told) {
       if (told.name !== "rejected") continue;
       expect(["bad-payload", "unknown-version"]).toContain(told.value.error.code);
