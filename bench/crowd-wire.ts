@@ -16,6 +16,16 @@ export const enteringSchema = z.object({
   url: z.string().nullable(),
 });
 
+/** The bare clients of one process, and how many there are in all. */
+export const bareCrowdSchema = z.object({
+  address: z.string(),
+  names: z.array(z.string()),
+  total: z.int(),
+  atOnce: z.int(),
+  /** What each says of itself. */
+  record: z.string(),
+});
+
 /** What is waited for: the first of some events at each peer of a network, but the one of a name. */
 export const watchSchema = z.object({
   events: z.array(z.enum(["roster", "joined", "departed", "suspended", "closed"])),

@@ -36,6 +36,9 @@ const typeStrippingNode = [22, 18] as const;
 // rarely that 400 clients take 100 MB instead of 40, and neither a message nor a thousand of them is faster for it.
 const smallHeap = "--max-semi-space-size=2";
 
+// With glibc's own arena for each thread what a burst of packets took stays with the process: 25 MB with 1,000 clients.
+const oneArena = { MALLOC_ARENA_MAX: "1" };
+
 /** The runtime of this process. */
 export function ownRuntime(): Runtime {
   return {
@@ -62,7 +65,7 @@ export function brokerCommand(runtime: Runtime = ownRuntime()): BrokerCommand {
   const node = runtime.singleExecutable || !isNode(runtime.execPath) ? findNode(runtime) : runtime;
   const entry = entryFile(runtime, canStripTypes(node.nodeVersion));
   const quiet = entry.endsWith(".ts") ? ["--disable-warning=ExperimentalWarning"] : [];
-  return { command: node.execPath, args: [smallHeap, ...quiet, entry], env: {} };
+  return { command: node.execPath, args: [smallHeap, ...quiet, entry], env: oneArena };
 }
 
 /**

@@ -1,8 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { z } from "zod";
 import { stopBroker } from "../../broker/managed.ts";
 import { messageOf } from "../../protocol/errors.ts";
 import { stopEverything } from "../../test/support/cleanup.ts";
-import { type BenchBroker, startManaged } from "../brokers.ts";
+import { type BenchBroker, startBrokers, startManaged } from "../brokers.ts";
+import { startChild } from "../child.ts";
 import { type Crowd, makeSeats, startCrowd } from "../crowd.ts";
 import type { Seat } from "../crowd-wire.ts";
 import type { Figure, Unit } from "../figure.ts";
@@ -29,6 +31,14 @@ const oneNetwork = (peers: number): Size => ({ subject: `${peers} peers, one net
 const sizes = [oneNetwork(10), oneNetwork(100), oneNetwork(1_000)];
 const manyNetworks = { subject: "1000 peers, 100 networks", networks: 100, peers: 10 };
 const quickSizes = [oneNetwork(10), { subject: "20 peers, 5 networks", networks: 5, peers: 4 }];
+
+// NATS does not bring a million records within two minutes, and nobody needs to wait for that.
+const bareBrokers: BenchBroker["name"][] = ["managed broker", "Mosquitto"];
+const barePeers = 1_000;
+// As long as a peer's record.
+const bareRecordBytes = 230;
+const bareLimitMs = 120_000;
+const bareSubjectOf = (name: BenchBroker["name"]) => `${barePeers} bare mqtt.js clients on ${name}`;
 
 const quantities = {
   join: "all joined, 8 at a time",
@@ -88,6 +98,7 @@ async function measure({ rounds, isQuick, say }: SceneOptions): Promise<Figure[]
       }
     }
   }
+  if (!isQuick) await measureBare(recording, say);
   const figures = recording.figures();
   if (!isQuick)
     for (const line of describeGrowth(
@@ -96,7 +107,36 @@ async function measure({ rounds, isQuick, say }: SceneOptions): Promise<Figure[]
     ))
       say(line);
   // Each size in one block, in the order of the sizes.
-  return all.flatMap(({ subject }) => figures.filter((figure) => figure.subject === subject));
+  const subjects = [...all.map(({ subject }) => subject), ...bareBrokers.map(bareSubjectOf)];
+  return subjects.flatMap((wanted) => figures.filter(({ subject }) => subject === wanted));
+}
+
+/**
+ * The limit for a network in which all know each other from their retained records: as many bare clients that do
+ * nothing but publish one, and wait for everybody's.
+ */
+async function measureBare(recording: Recording, say: SceneOptions["say"]): Promise<void> {
+  const record = JSON.stringify({ state: "online", more: "x".repeat(bareRecordBytes) });
+  for (const broker of await startBrokers(say)) {
+    if (!bareBrokers.includes(broker.name)) continue;
+    const beganMs = nowMs();
+    const children = await Promise.all(
+      Array.from({ length: crowdProcesses }, () => startChild(new URL("../children/bare-crowd.ts", import.meta.url))),
+    );
+    const shares = children.map((_, place) =>
+      Array.from({ length: barePeers / crowdProcesses }, (_none, index) => `${place}-${index}`),
+    );
+    const enteredMs = nowMs();
+    const knownMs = await Promise.all(
+      children.map((child, place) => {
+        const crowd = { address: broker.address, names: shares[place], total: barePeers, atOnce, record };
+        return child.ask("enter", z.number(), crowd, bareLimitMs);
+      }),
+    );
+    recording.note(title, bareSubjectOf(broker.name), quantities.join, "ms", Math.max(...knownMs) - enteredMs);
+    await Promise.all(children.map((child) => child.kill()));
+    say(`${bareSubjectOf(broker.name)}, ${((nowMs() - beganMs) / 1000).toFixed(1)} s`);
+  }
 }
 
 interface Measuring {
