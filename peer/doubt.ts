@@ -32,7 +32,7 @@ export function unverifiedMessage(): PilinkError {
 export function inboxFull(unread: number): PilinkError {
   return new PilinkError(
     "inbox-full",
-    `The inbox is full: ${unread} messages wait unread, and no more are taken. Their senders keep the next ones and send them again. Read or clear what waits (/pilink inbox, /pilink inbox clear).`,
+    `The inbox is full: ${unread} messages wait unread, and no more are taken. Their senders keep the next ones and send them again. Read what waits in the inbox, or clear it.`,
     { value: unread },
   );
 }
