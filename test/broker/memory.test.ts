@@ -100,14 +100,15 @@ describe("the memory of the managed broker", () => {
 
   it("does not grow with clients that connect and go for ever: 2,000 of them", async () => {
     const broker = await startBroker();
-    await comeAndGo(broker.url, 500, (index) => `warm-${index}`);
+    // Until then it is compiled code and tables that have found their size: half a megabyte.
+    await comeAndGo(broker.url, 5_000, (index) => `warm-${index}`);
     await eventually(async () => (await broker.measure()).clients === 0);
     const before = await broker.measure();
     await comeAndGo(broker.url, 2_000, (index) => `pls-${index}`);
     await eventually(async () => (await broker.measure()).clients === 0);
     const after = await broker.measure();
     // One array and one id for each, as Aedes leaves them, would be 400 KB by themselves.
-    expect(after.kept - before.kept).toBeLessThan(300_000);
+    expect(after.kept - before.kept).toBeLessThan(200_000);
     expect(after).toMatchObject({ queuedBytes: 0, absentSessions: 0 });
   }, 60_000);
 
