@@ -49,6 +49,7 @@ type InLine = Extract<InboxLine, { op: "in" }>;
 /** What accepting a payload gave. */
 export type Accepted =
   | { kind: "duplicate"; entry: InboxEntry }
+  | { kind: "full" }
   | { kind: "new"; id: string; released: InboxEntry[]; missing: number[] };
 
 /** The durable list of the messages of one instance for this peer: each once, in the order of each sender. */
@@ -77,7 +78,7 @@ export class Inbox {
   }
 
   /**
-   * Writes a message to the file, unless it is there already.
+   * Writes a message to the file, unless it is there already, or there is no room ([DEL-22] in topics.md).
    *
    * @param verified whether its sender is a living peer of the roster
    * @param nowMs the time of the network, in milliseconds
@@ -88,6 +89,7 @@ export class Inbox {
     const id = message.id ?? newId();
     const held = this.#held.get(id);
     if (held !== undefined) return { kind: "duplicate", entry: held };
+    if (this.isFull) return { kind: "full" };
     const line: InLine = {
       op: "in",
       id,

@@ -4,7 +4,7 @@ import { protocolVersion } from "../protocol/version.ts";
 import type { Audit } from "./audit.ts";
 import { forgedPayload, inboxFull, staleInstance, unverifiedMessage } from "./doubt.ts";
 import type { Identity } from "./identity.ts";
-import type { Inbox } from "./inbox.ts";
+import type { Accepted, Inbox } from "./inbox.ts";
 import type { InboxEntry } from "./peer.ts";
 import { Receipts } from "./receipts.ts";
 import type { Roster } from "./roster.ts";
@@ -98,16 +98,16 @@ export class Reception {
       this.#skip(payload.envelope);
       return;
     }
-    if (inbox.isFull && !this.#isHeld(payload)) {
-      this.#refuseForRoom(payload);
-      return;
-    }
-    let accepted: ReturnType<Inbox["accept"]>;
+    let accepted: Accepted;
     try {
       accepted = inbox.accept(payload, verified, nowMs);
     } catch (error) {
       // Not a fault of the payload: without a receipt its sender keeps it, and sends it again.
       this.#port.onDiskFault(error);
+      return;
+    }
+    if (accepted.kind === "full") {
+      this.#refuseForRoom(payload);
       return;
     }
     if (accepted.kind === "new" && payload.kind === "envelope" && !verified && !this.#isSettled) {
@@ -116,11 +116,6 @@ export class Reception {
     if (accepted.kind === "new") this.#port.audit.noteIn(accepted.id, verified, payload);
     if (payload.kind === "envelope") this.#acknowledge(payload.envelope, accepted);
     if (accepted.kind === "new") for (const entry of accepted.released) this.#port.onMessage(entry);
-  }
-
-  #isHeld(payload: InboxPayload): boolean {
-    const { id } = payload.kind === "envelope" ? payload.envelope : payload.message;
-    return id !== undefined && this.#port.inbox.get(id) !== undefined;
   }
 
   /** @throws PilinkError `inbox-full` for what was published by hand: nobody keeps it */
@@ -230,7 +225,7 @@ export class Reception {
     return false;
   }
 
-  #acknowledge(envelope: Envelope, accepted: ReturnType<Inbox["accept"]>): void {
+  #acknowledge(envelope: Envelope, accepted: Exclude<Accepted, { kind: "full" }>): void {
     const id = accepted.kind === "new" ? accepted.id : accepted.entry.id;
     this.#receipts.acknowledge(envelope.from, id);
     if (accepted.kind === "duplicate") return;

@@ -6,7 +6,16 @@ import { decodePresence } from "../../protocol/presence.ts";
 import { describeOnBrokers } from "../support/broker-suites.ts";
 import { eventually } from "../support/eventually.ts";
 import { rawMqtt } from "../support/raw-mqtt.ts";
-import { failureOf, prepareStage } from "./stage.ts";
+import { failureOf, prepareStage, type Stage } from "./stage.ts";
+
+/** A host "dev" that is nothing but its record: the test answers for it. */
+async function hostByHand(stage: Stage) {
+  const host = await stage.raw();
+  const epoch = newEpoch();
+  const record = { v: 1, state: "online", net: epoch, epoch, conn: 1, box: newBox(), kind: "host" };
+  await host.publish(stage.topic("dev", "presence"), { ...record, keepalive: 1000, since: 1 }, { retain: true });
+  return { host, epoch };
+}
 
 describeOnBrokers("entering a network", ({ broker }) => {
   it("creates, joins, shows both in each roster, and leaves [PRES-1] [PRES-5] [PRES-12] [END-8] [MQTT-4]", async ({
@@ -84,11 +93,8 @@ describeOnBrokers("entering a network", ({ broker }) => {
 
   it("measures network time at the join [LIFE-14]", async ({ onTestFinished }) => {
     const stage = await prepareStage(broker(), onTestFinished);
-    // A host by hand whose clock is an hour ahead.
-    const host = await stage.raw();
-    const epoch = newEpoch();
-    const record = { v: 1, state: "online", net: epoch, epoch, conn: 1, box: newBox(), kind: "host" };
-    await host.publish(stage.topic("dev", "presence"), { ...record, keepalive: 1000, since: 1 }, { retain: true });
+    // Its clock is an hour ahead.
+    const { host, epoch } = await hostByHand(stage);
     const joining = stage.join("prod");
     const request = await host.waitFor(({ text }) => text.includes('"join"'));
     const answer = { v: 1, type: "joined", re: JSON.parse(request.text).id, net: epoch, from: "dev", epoch };
@@ -101,11 +107,8 @@ describeOnBrokers("entering a network", ({ broker }) => {
     onTestFinished,
   }) => {
     const stage = await prepareStage(broker(), onTestFinished);
-    // A host by hand that hears only what is on its own topics.
-    const host = await stage.raw();
-    const epoch = newEpoch();
-    const record = { v: 1, state: "online", net: epoch, epoch, conn: 1, box: newBox(), kind: "host" };
-    await host.publish(stage.topic("dev", "presence"), { ...record, keepalive: 1000, since: 1 }, { retain: true });
+    // It hears only what is on its own topics.
+    const { host, epoch } = await hostByHand(stage);
     const joining = stage.join("prod");
     const answerTo = async (topic: string, from: string, life: string) => {
       const { text } = await host.waitFor((message) => message.topic === topic && message.text.includes('"join"'));
